@@ -1,0 +1,3 @@
+from sync_ui import create_app
+
+app = create_app()

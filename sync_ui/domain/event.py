@@ -1,0 +1,100 @@
+"""What an appointment is inside the building, and what of it may leave.
+
+`Client` and `Appointment` hold everything that the display rules need.
+`Event` is what leaves: it has no field that could carry more.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+
+class DisplayMode(StrEnum):
+    """How clients' names show, from the least disclosure to the most."""
+
+    BUSY = "busy"
+    INTERNAL_ID = "internal_id"
+    INITIALS = "initials"
+    FIRST_NAME = "first_name"
+    FULL_NAME = "full_name"
+
+    @property
+    def disclosure(self) -> int:
+        return list(DisplayMode).index(self)
+
+
+class Kind(StrEnum):
+    """What an appointment is for; all but a session go without a client."""
+
+    SESSION = "session"
+    MEETING = "meeting"
+    SUPERVISION = "supervision"
+    TIME_OFF = "time_off"
+    OTHER = "other"
+
+
+class Status(StrEnum):
+    SCHEDULED = "scheduled"
+    CANCELLED = "cancelled"
+    LATE_CANCELLED = "late_cancelled"
+    NO_SHOW = "no_show"
+
+
+# What leaves the feed: a no-show took place as far as the calendar knows.
+GONE = frozenset({Status.CANCELLED, Status.LATE_CANCELLED})
+
+TELEHEALTH = "Telehealth"
+HOME_VISIT = "Home visit"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """`number` tells equal initials of one clinician's clients apart."""
+
+    first_name: str
+    last_name: str = ""
+    preferred_name: str = ""
+    internal_id: str = ""
+    number: int | None = None
+    ceiling: DisplayMode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Appointment:
+    """One occurrence; times in UTC.
+
+    `days` is set for all-day ones: the first day, and the day after the last.
+    `location` is the practice's own name for a place, never an address.
+    """
+
+    uid: str
+    starts_at: datetime
+    ends_at: datetime
+    kind: Kind
+    clinician: str
+    revision: int
+    created_at: datetime
+    changed_at: datetime
+    clients: tuple[Client, ...] = ()
+    title: str = ""
+    location: str = ""
+    days: tuple[date, date] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One VEVENT as it leaves the building.
+
+    `starts` and `ends` are both moments in UTC or both dates (end exclusive).
+    """
+
+    uid: str
+    starts: datetime | date
+    ends: datetime | date
+    summary: str
+    sequence: int
+    created_at: datetime
+    changed_at: datetime
+    location: str = ""
+    description: str = ""
+    out_of_office: bool = False
