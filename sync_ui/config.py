@@ -1,0 +1,154 @@
+"""What the person who runs the installation may choose, read from the environment.
+
+Each setting can also be given as `NAME_FILE`, the path of a file that holds it.
+Nonsense refuses to start, with a sentence.
+"""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parseaddr
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from sync_ui.errors import CannotStart
+
+ROOT = Path(__file__).parent.parent
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings of one installation; `base_url` has no slash at its end."""
+
+    data_dir: Path
+    base_url: str
+    database_url: str | None = field(default=None, repr=False)
+    redis_url: str | None = field(default=None, repr=False)
+    smtp_url: str | None = field(default=None, repr=False)
+    mail_from: str | None = None
+    trusted_proxies: tuple[Network, ...] = ()
+
+    @property
+    def secure(self) -> bool:
+        """Whether people reach the application through https."""
+        return self.base_url.startswith("https://")
+
+    @property
+    def reachable_by_phones(self) -> bool:
+        """Phones need https; and nothing reaches a loopback address but itself."""
+        return self.secure and not is_loopback(urlsplit(self.base_url).hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Config:
+    """Read the settings. Raises CannotStart with a sentence for nonsense."""
+    return Config(
+        data_dir=Path(_read(environ, "SYNC_DATA_DIR") or ROOT / "instance").absolute(),
+        base_url=_base_url(environ),
+        database_url=_database_url(_read(environ, "SYNC_DATABASE_URL")),
+        redis_url=_address(environ, "SYNC_REDIS_URL", {"redis", "rediss", "unix"}),
+        smtp_url=_address(environ, "SYNC_SMTP_URL", {"smtp", "smtps"}),
+        mail_from=_mail_from(environ),
+        trusted_proxies=_networks(environ, "SYNC_TRUSTED_PROXIES"),
+    )
+
+
+def _read(environ: Mapping[str, str], name: str) -> str | None:
+    path = environ.get(f"{name}_FILE")
+    if path is None:
+        return environ.get(name, "").strip() or None
+    if name in environ:
+        raise CannotStart(f"{name} and {name}_FILE are both set; keep one of them.")
+    try:
+        return Path(path).read_text().strip() or None
+    except (OSError, UnicodeDecodeError):
+        raise CannotStart(f"the file that {name}_FILE names cannot be read.") from None
+
+
+def served_address(environ: Mapping[str, str] = os.environ) -> tuple[str, int]:
+    """Where the web server listens: HOST (127.0.0.1) and PORT (8000)."""
+    port = environ.get("PORT") or "8000"
+    if not port.isdigit() or not 0 < int(port) < 65536:
+        raise CannotStart("PORT must be a number from 1 to 65535.")
+    return environ.get("HOST") or "127.0.0.1", int(port)
+
+
+def _base_url(environ: Mapping[str, str]) -> str:
+    given = _read(environ, "SYNC_BASE_URL")
+    if given is None:
+        host, port = served_address(environ)
+        host = _lan_address() if host in {"0.0.0.0", "::"} else host  # noqa: S104
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    url = _split(given, "SYNC_BASE_URL")
+    if url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment:
+        raise CannotStart("SYNC_BASE_URL must look like https://calendar.example.com.")
+    if url.path not in {"", "/"} or "@" in url.netloc:
+        raise CannotStart("SYNC_BASE_URL must be a bare address, without a path or a password.")
+    return f"{url.scheme}://{url.netloc}".lower()
+
+
+def _lan_address() -> str:
+    """The address by which the local network knows this machine; sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def _database_url(given: str | None) -> str | None:
+    if given is None:
+        return None
+    scheme = _split(given, "SYNC_DATABASE_URL").scheme
+    if scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
+        raise CannotStart(
+            "SYNC_DATABASE_URL must begin with postgresql://; "
+            "leave it out for the encrypted database in the data directory."
+        )
+    return "postgresql+psycopg" + given[len(scheme) :]
+
+
+def _address(environ: Mapping[str, str], name: str, schemes: set[str]) -> str | None:
+    given = _read(environ, name)
+    if given is None:
+        return None
+    if _split(given, name).scheme not in schemes:
+        wanted = " or ".join(f"{scheme}://" for scheme in sorted(schemes))
+        raise CannotStart(f"{name} must begin with {wanted}.")
+    return given
+
+
+def _split(given: str, name: str) -> SplitResult:
+    try:
+        url = urlsplit(given)
+        _ = url.port
+    except ValueError:
+        raise CannotStart(f"{name} is not a web address.") from None
+    return url
+
+
+def _mail_from(environ: Mapping[str, str]) -> str | None:
+    given = _read(environ, "SYNC_MAIL_FROM")
+    if given is None:
+        if _read(environ, "SYNC_SMTP_URL"):
+            raise CannotStart("SYNC_SMTP_URL needs SYNC_MAIL_FROM, the sender's e-mail address.")
+        return None
+    if "@" not in parseaddr(given)[1] or "\n" in given or "\r" in given:
+        raise CannotStart("SYNC_MAIL_FROM must be one e-mail address.")
+    return given
+
+
+def _networks(environ: Mapping[str, str], name: str) -> tuple[Network, ...]:
+    given = (_read(environ, name) or "").replace(",", " ").split()
+    try:
+        return tuple(ip_network(network) for network in given)
+    except ValueError:
+        raise CannotStart(f"{name} must be addresses or networks, such as 10.0.0.0/8.") from None

@@ -1,0 +1,39 @@
+"""What is stored."""
+
+from sync_ui.models.account import Session, SignInFailure, User
+from sync_ui.models.appointment import Appointment, AppointmentClient, Series
+from sync_ui.models.audit import AuditEntry
+from sync_ui.models.client import Client, Initials
+from sync_ui.models.clinician import Clinician
+from sync_ui.models.database import Row, db, transaction
+from sync_ui.models.import_file import ImportedTitle, ImportFile
+from sync_ui.models.link import Calendar, Code, Link, Token
+from sync_ui.models.mail import Mail, MailKind
+from sync_ui.models.practice import KeyCheck, Location, Practice
+
+__all__ = [
+    "Appointment",
+    "AppointmentClient",
+    "AuditEntry",
+    "Calendar",
+    "Client",
+    "Clinician",
+    "Code",
+    "ImportFile",
+    "ImportedTitle",
+    "Initials",
+    "KeyCheck",
+    "Link",
+    "Location",
+    "Mail",
+    "MailKind",
+    "Practice",
+    "Row",
+    "Series",
+    "Session",
+    "SignInFailure",
+    "Token",
+    "User",
+    "db",
+    "transaction",
+]

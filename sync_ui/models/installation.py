@@ -1,0 +1,115 @@
+"""One installation: its settings, keys, database and journal, made ready to serve."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from flask import Flask, current_app
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from sync_ui.config import Config
+from sync_ui.errors import CannotStart
+from sync_ui.models import database, keys, migrations
+from sync_ui.models.journal import Journal
+from sync_ui.models.keys import Keys
+from sync_ui.models.practice import KeyCheck
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    config: Config
+    keys: Keys
+    journal: Journal
+
+
+def current() -> Installation:
+    """The installation that the running application serves."""
+    installation = current_app.extensions["installation"]
+    assert isinstance(installation, Installation)
+    return installation
+
+
+def init_app(app: Flask, config: Config) -> None:
+    """Make or open the data directory. Raises CannotStart with one sentence."""
+    found = prepare(config)
+    app.extensions["installation"] = found
+    database.init_app(app, config.data_dir, config.database_url, found.keys.database)
+
+
+def prepare(config: Config) -> Installation:
+    """Keys exist, the database opens with them and has this version's shape.
+
+    Safe to call from several processes at once: the first one does the work.
+    """
+    _make_directory(config.data_dir)
+    with FileLock(config.data_dir / "prepare.lock"):
+        found = _keys(config)
+        engine = database.make_engine(config.data_dir, config.database_url, found.database)
+        try:
+            database.check_opens(engine)
+            migrations.upgrade(engine)
+            _check_keys(engine, found)
+        finally:
+            engine.dispose()
+    return Installation(config, found, Journal(config.data_dir / "revoked.log"))
+
+
+def hold(data_dir: Path) -> FileLock:
+    """Keep every other server away from the data directory while the lock is held."""
+    _make_directory(data_dir)
+    lock = FileLock(data_dir / "server.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise CannotStart(
+            "another server is using this data directory. Stop it first, "
+            "or choose another directory with SYNC_DATA_DIR."
+        ) from None
+    return lock
+
+
+def _make_directory(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (data_dir / "prepare.lock").touch()
+    except OSError:
+        raise CannotStart(
+            "the data directory cannot be made or written to. Check SYNC_DATA_DIR."
+        ) from None
+
+
+def _keys(config: Config) -> Keys:
+    if _has_data(config):
+        return keys.load(config.data_dir)
+    return keys.create(config.data_dir)
+
+
+def _has_data(config: Config) -> bool:
+    if config.database_url is None:
+        path = database.sqlite_path(config.data_dir)
+        path.touch(mode=0o600)
+        return path.stat().st_size > 0
+    engine = database.make_engine(config.data_dir, config.database_url, b"")
+    try:
+        return migrations.exists(engine)
+    finally:
+        engine.dispose()
+
+
+def _check_keys(engine: Engine, found: Keys) -> None:
+    """The token key must be the one that sealed the stored links."""
+    fingerprint = hmac.new(found.token, b"token.key", hashlib.sha256).hexdigest()
+    with engine.connect().execution_options(writing=True) as connection:
+        session = Session(connection)
+        stored = session.scalar(select(KeyCheck.fingerprint).where(KeyCheck.name == "token"))
+        if stored is None:
+            session.add(KeyCheck(name="token", fingerprint=fingerprint))
+            session.commit()
+        elif stored != fingerprint:
+            raise CannotStart(
+                "token.key is the key of another installation. "
+                "Put the right one back from your recovery copy."
+            )

@@ -1,0 +1,35 @@
+"""Mail that is owed: written with the change that owes it, sent by the worker."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from sync_ui.models.account import User
+from sync_ui.models.columns import words
+from sync_ui.models.database import Instant, Row
+from sync_ui.models.link import Link
+
+
+class MailKind(StrEnum):
+    LINK = "link"
+
+
+class Mail(Row):
+    """Goes to the user's own address only; its text is made when it is sent."""
+
+    __tablename__ = "mail"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[MailKind] = mapped_column(words(MailKind))
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
+    link_id: Mapped[int | None] = mapped_column(ForeignKey("link.id"))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    due_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    attempts: Mapped[int] = mapped_column(default=0)
+    sent_at: Mapped[datetime | None] = mapped_column(Instant)
+    failure: Mapped[str | None]
+
+    user: Mapped[User] = relationship()
+    link: Mapped[Link | None] = relationship()

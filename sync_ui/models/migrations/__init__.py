@@ -1,0 +1,70 @@
+"""The database's shape, version by version."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from sync_ui.errors import CannotStart
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the database to this version's shape, in one transaction.
+
+    Raises CannotStart if a newer version of the application has been here.
+    The engine must be one of its own: on SQLite foreign keys are off, since
+    rebuilding a table under a live ON DELETE CASCADE would erase its children.
+    """
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _foreign_keys_off)
+    with engine.connect() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+    config = _config()
+    scripts = ScriptDirectory.from_config(config)
+    if found == scripts.get_current_head():
+        return
+    if found not in {None, *(script.revision for script in scripts.walk_revisions())}:
+        raise CannotStart(
+            "the database was made by a newer version of Sync Calendar. Install that version."
+        )
+    with engine.connect().execution_options(writing=True) as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        _check_foreign_keys(connection)
+
+
+def write(connection: Connection, message: str) -> None:
+    """Draft the migration that the models' changes need (for developers)."""
+    config = _config()
+    config.attributes["connection"] = connection
+    command.revision(config, message, autogenerate=True)
+
+
+def exists(engine: Engine) -> bool:
+    """Whether the database holds the tables of an installation."""
+    try:
+        with engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision() is not None
+    except (OperationalError, ProgrammingError):
+        raise CannotStart("the database that SYNC_DATABASE_URL names does not answer.") from None
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    return config
+
+
+def _foreign_keys_off(connection, _) -> None:  # type: ignore[no-untyped-def]
+    connection.execute("PRAGMA foreign_keys=OFF")
+
+
+def _check_foreign_keys(connection: Connection) -> None:
+    if connection.dialect.name != "sqlite":
+        return
+    if connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+        raise CannotStart("a migration would leave broken references; nothing was changed.")

@@ -1,0 +1,52 @@
+"""The installation's one organisation and its policies."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from sync_ui.domain.event import DisplayMode
+from sync_ui.models.columns import words
+from sync_ui.models.database import Instant, Row
+
+
+class Practice(Row):
+    """One row, always there.
+
+    `policy_revision` grows with everything that changes every feed at once;
+    `last_change` is the latest Last-Modified ever given out for a change.
+    """
+
+    __tablename__ = "practice"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, default=1)
+    name: Mapped[str]
+    zone: Mapped[str]
+    ceiling: Mapped[DisplayMode] = mapped_column(words(DisplayMode))
+    shows_internal_ids: Mapped[bool] = mapped_column(default=False)
+    days_back: Mapped[int] = mapped_column(default=30)
+    months_ahead: Mapped[int] = mapped_column(default=6)
+    policy_revision: Mapped[int] = mapped_column(default=0)
+    policy_changed_at: Mapped[datetime] = mapped_column(Instant)
+    last_change: Mapped[datetime] = mapped_column(Instant)
+    setup_code: Mapped[str | None]  # SHA-256; there as long as nobody has set up the practice
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Location(Row):
+    """A place that feeds may name: an office or a room, never a client's address."""
+
+    __tablename__ = "location"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+
+
+class KeyCheck(Row):
+    """A fingerprint of each key that the data depends on, to tell a wrong key at start."""
+
+    __tablename__ = "key_check"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str]
