@@ -1,0 +1,1 @@
+"""What happens: one writing function is one use case, one transaction, one audit entry."""

@@ -1,0 +1,251 @@
+"""The schedule: appointments are added, changed and cancelled here."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from sync_ui import clock
+from sync_ui.domain import recurrence
+from sync_ui.domain.event import GONE, HOME_VISIT, TELEHEALTH, Kind, Status
+from sync_ui.errors import Conflict, Invalid, NotFound
+from sync_ui.models import Appointment, AppointmentClient, Client, Clinician, db, transaction
+from sync_ui.services import access, calendars, clients, practice
+from sync_ui.services.access import Actor
+from sync_ui.services.audit import Action, record
+
+LONGEST = timedelta(days=366)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an appointment shall be; `starts` and `ends` are wall times in `zone`.
+
+    All-day ones begin and end at midnight (end exclusive).
+    """
+
+    starts: datetime
+    ends: datetime
+    zone: str
+    clients: tuple[Client, ...] = ()
+    kind: Kind = Kind.SESSION
+    title: str = ""
+    location: str = ""
+    note: str = ""
+    all_day: bool = False
+    status: Status = Status.SCHEDULED
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day of the agenda, with the appointments that touch it."""
+
+    date: date
+    appointments: list[Appointment]
+
+
+def agenda(
+    actor: Actor, first: date, days: int, clinician_id: int | None = None
+) -> list[Day]:
+    """`days` days from `first` on in the practice's zone; of one clinician, or of all the actor's.
+
+    Raises NotFound for a clinician whose schedule is not the actor's.
+    """
+    zone = ZoneInfo(practice.get().zone)
+    starts = datetime.combine(first, time(), zone)
+    ends = datetime.combine(first + timedelta(days=days), time(), zone)
+    wanted = (
+        select(Appointment)
+        .join(Clinician)
+        .where(Appointment.ends_at > starts, Appointment.starts_at < ends)
+        .order_by(Appointment.starts_at, Clinician.name, Appointment.id)
+        .options(
+            selectinload(Appointment.attendance).joinedload(AppointmentClient.client),
+            selectinload(Appointment.clinician),
+        )
+    )
+    if clinician_id is not None:
+        access.clinician(actor, clinician_id)
+        wanted = wanted.where(Appointment.clinician_id == clinician_id)
+    elif not actor.may(access.Permission.EVERY_SCHEDULE):
+        wanted = wanted.where(Appointment.clinician_id == actor.clinician_id)
+    found = list(db.session.scalars(wanted))
+    dates = [first + timedelta(days=n) for n in range(days)]
+    return [Day(day, [a for a in found if _touches(a, day, zone)]) for day in dates]
+
+
+def _touches(appointment: Appointment, day: date, zone: ZoneInfo) -> bool:
+    starts = appointment.starts_at.astimezone(zone)
+    ends = appointment.ends_at.astimezone(zone)
+    return starts.date() <= day and (
+        ends > datetime.combine(day, time(), zone) or starts.date() == day
+    )
+
+
+def clashes(plan: Plan, clinician_id: int, except_id: int | None = None) -> list[Appointment]:
+    """Scheduled appointments of the clinician or of one of the clients at the same time."""
+    starts, ends = moments(plan)
+    overlapping = (
+        select(Appointment)
+        .where(Appointment.starts_at < ends, Appointment.ends_at > starts)
+        .where(Appointment.status.not_in(GONE), Appointment.id != (except_id or 0))
+        .order_by(Appointment.starts_at)
+    )
+    attended = select(AppointmentClient.appointment_id).where(
+        AppointmentClient.client_id.in_([client.id for client in plan.clients])
+    )
+    return list(
+        db.session.scalars(
+            overlapping.where(
+                (Appointment.clinician_id == clinician_id) | Appointment.id.in_(attended)
+            )
+        )
+    )
+
+
+def create(
+    actor: Actor, clinician_id: int, plan: Plan, *, despite_clashes: bool = False
+) -> Appointment:
+    """The appointment is in the schedule. Raises NotFound, Invalid, Conflict for a clash."""
+    check(plan)
+    with transaction() as session:
+        clinician = access.clinician(actor, clinician_id)
+        if clinician.archived_at is not None:
+            raise Conflict("This clinician has left the practice.")
+        _refuse_clashes(plan, clinician_id, None, despite_clashes)
+        at = calendars.stamp(session)
+        appointment = add(session, clinician_id, plan, at)
+        calendars.raise_versions(session, {clinician_id}, at)
+        record(session, actor, Action.APPOINTMENT_CREATED, f"appointment:{appointment.id}")
+    return appointment
+
+
+def change(
+    actor: Actor,
+    appointment_id: int,
+    plan: Plan,
+    *,
+    revision: int | None = None,
+    despite_clashes: bool = False,
+) -> Appointment:
+    """The appointment is so from now on.
+
+    `revision` is what the form was drawn from: Conflict if someone else has
+    changed it since. Raises NotFound, Invalid, Conflict for a clash.
+    """
+    check(plan)
+    with transaction() as session:
+        appointment = access.appointment(actor, appointment_id)
+        if revision is not None and revision != appointment.revision:
+            raise Conflict(
+                "Someone changed this appointment in the meantime. "
+                "Look at it again; your change was not saved."
+            )
+        if plan.status not in GONE:
+            _refuse_clashes(plan, appointment.clinician_id, appointment_id, despite_clashes)
+        at = calendars.stamp(session)
+        fill(session, appointment, plan, at)
+        calendars.raise_versions(session, {appointment.clinician_id}, at)
+        record(session, actor, Action.APPOINTMENT_CHANGED, f"appointment:{appointment_id}")
+    return appointment
+
+
+def cancel(actor: Actor, appointment_id: int, *, late: bool = False) -> Appointment:
+    """The appointment leaves every feed at its next reading. Raises NotFound."""
+    with transaction() as session:
+        appointment = access.appointment(actor, appointment_id)
+        if appointment.status in GONE:
+            return appointment
+        at = calendars.stamp(session)
+        appointment.status = Status.LATE_CANCELLED if late else Status.CANCELLED
+        appointment.revision += 1
+        appointment.changed_at = at
+        calendars.raise_versions(session, {appointment.clinician_id}, at)
+        record(session, actor, Action.APPOINTMENT_CANCELLED, f"appointment:{appointment_id}")
+    return appointment
+
+
+def add(session: Session, clinician_id: int, plan: Plan, at: datetime) -> Appointment:
+    """Add an appointment to the transaction under way."""
+    appointment = Appointment(
+        uid=str(uuid.uuid4()), clinician_id=clinician_id, created_at=clock.now(), changed_at=at
+    )
+    _copy(plan, appointment)
+    session.add(appointment)
+    session.flush()
+    _attend(session, appointment, plan)
+    return appointment
+
+
+def fill(session: Session, appointment: Appointment, plan: Plan, at: datetime) -> None:
+    """Change an appointment in the transaction under way; its UID and key stay."""
+    _copy(plan, appointment)
+    _attend(session, appointment, plan)
+    appointment.revision += 1
+    appointment.changed_at = at
+
+
+def moments(plan: Plan) -> tuple[datetime, datetime]:
+    """The plan's start and end in UTC."""
+    return recurrence.in_utc(plan.starts, plan.zone), recurrence.in_utc(plan.ends, plan.zone)
+
+
+def check(plan: Plan) -> None:
+    """Raises Invalid for what cannot be an appointment."""
+    if not 1970 <= plan.starts.year <= 2200:
+        raise Invalid("The date is too far away. Check the year.")
+    starts, ends = moments(plan)
+    if ends <= starts:
+        raise Invalid("An appointment must end after it begins.")
+    if ends - starts > LONGEST:
+        raise Invalid("An appointment can last a year at most.")
+    if plan.location and plan.location not in practice.location_names():
+        raise Invalid(
+            f"The location must be a place of the practice, {TELEHEALTH} or {HOME_VISIT}: "
+            "feeds may never name a client's address."
+        )
+    if len(plan.title) > 200 or len(plan.note) > 5000:
+        raise Invalid("A title can have 200 characters and a note 5 000.")
+
+
+def find_clients(session: Session, client_ids: list[int]) -> tuple[Client, ...]:
+    """These clients, in this order. Raises NotFound if one does not exist."""
+    found = {c.id: c for c in session.scalars(select(Client).where(Client.id.in_(client_ids)))}
+    if len(found) != len(set(client_ids)):
+        raise NotFound("There is no such client.")
+    return tuple(found[client_id] for client_id in dict.fromkeys(client_ids))
+
+
+def _refuse_clashes(
+    plan: Plan, clinician_id: int, except_id: int | None, despite_clashes: bool
+) -> None:
+    if not despite_clashes and clashes(plan, clinician_id, except_id):
+        raise Conflict(
+            "This time is taken: the clinician or a client has another appointment then. "
+            "Choose another time, or tick “Save despite the clash”."
+        )
+
+
+def _copy(plan: Plan, appointment: Appointment) -> None:
+    appointment.kind, appointment.status = plan.kind, plan.status
+    appointment.title, appointment.note = " ".join(plan.title.split()), plan.note.strip()
+    appointment.location = plan.location
+    appointment.zone, appointment.all_day = plan.zone, plan.all_day
+    appointment.starts_local = plan.starts
+    appointment.starts_at, appointment.ends_at = moments(plan)
+
+
+def _attend(session: Session, appointment: Appointment, plan: Plan) -> None:
+    wanted = [client.id for client in plan.clients]
+    if [attendance.client_id for attendance in appointment.attendance] != wanted:
+        appointment.attendance.clear()
+        session.flush()
+        appointment.attendance.extend(
+            AppointmentClient(client_id=client_id, position=position)
+            for position, client_id in enumerate(wanted)
+        )
+        session.flush()
+    clients.number_initials(session, appointment.clinician_id, list(plan.clients))

@@ -1,0 +1,78 @@
+"""What happened, by whom: one entry in each change's own transaction."""
+
+from enum import StrEnum
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from sync_ui import clock
+from sync_ui.models import AuditEntry, db
+from sync_ui.services.access import Actor
+
+
+class Action(StrEnum):
+    """`subject.action`; the list of everything that can be in the audit."""
+
+    PRACTICE_SET_UP = "practice.set_up"
+    PRACTICE_CHANGED = "practice.changed"
+    CLIENT_SETTINGS_CHANGED = "practice.client_settings_changed"
+    DEMO_FILLED = "practice.demo_filled"
+    SIGNED_IN = "session.signed_in"
+    SIGN_IN_FAILED = "session.sign_in_failed"
+    SIGNED_OUT = "session.signed_out"
+    USER_CREATED = "user.created"
+    USER_CHANGED = "user.changed"
+    USER_DISABLED = "user.disabled"
+    USER_ENABLED = "user.enabled"
+    PASSWORD_CHANGED = "user.password_changed"  # noqa: S105
+    CLINICIAN_CREATED = "clinician.created"
+    CLINICIAN_CHANGED = "clinician.changed"
+    CLINICIAN_ARCHIVED = "clinician.archived"
+    CLIENT_CREATED = "client.created"
+    CLIENT_CHANGED = "client.changed"
+    LOCATION_CREATED = "location.created"
+    LOCATION_REMOVED = "location.removed"
+    APPOINTMENT_CREATED = "appointment.created"
+    APPOINTMENT_CHANGED = "appointment.changed"
+    APPOINTMENT_CANCELLED = "appointment.cancelled"
+    SERIES_EXTENDED = "series.extended"
+    IMPORT_UPLOADED = "import.uploaded"
+    IMPORT_APPLIED = "import.applied"
+    IMPORT_DISCARDED = "import.discarded"
+    LINK_CREATED = "link.created"
+    LINK_MODE_CHANGED = "link.mode_changed"
+    LINK_RESET = "link.reset"
+    LINK_DISABLED = "link.disabled"
+    LINK_EXPIRED = "link.expired"
+    LINKS_DISABLED = "calendar.links_disabled"
+    LINKS_RESET = "calendar.links_reset"
+    LINK_MAILED = "link.mailed"
+    LINK_FIRST_READ = "link.first_read"
+    CODE_MADE = "code.made"
+    CODE_SPENT = "code.spent"
+    CLEANED_UP = "worker.cleaned_up"
+
+
+def record(
+    session: Session,
+    actor: Actor,
+    action: Action,
+    subject: str = "",
+    **detail: str | int | bool | None,
+) -> None:
+    """Add the entry to the transaction under way.
+
+    `subject` is `table:id`; `detail` holds ids, counts and words of the
+    application, never a name, an address or a secret.
+    """
+    session.add(
+        AuditEntry(
+            at=clock.now(), actor=actor.word, action=action.value, subject=subject, detail=detail
+        )
+    )
+
+
+def latest(limit: int = 100) -> list[AuditEntry]:
+    return list(
+        db.session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit))
+    )

@@ -1,0 +1,217 @@
+"""Clients: who is seen, and by which internal ID."""
+
+import secrets
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from sync_ui import clock
+from sync_ui.domain import display
+from sync_ui.domain.event import DisplayMode
+from sync_ui.domain.roles import Permission
+from sync_ui.errors import Conflict, Invalid, Refused
+from sync_ui.models import Appointment, AppointmentClient, Client, Initials, db, transaction
+from sync_ui.services import access, calendars
+from sync_ui.services.access import Actor
+from sync_ui.services.audit import Action, record
+
+LONGEST_NAME = 100
+
+
+def listed(actor: Actor, search: str = "") -> list[Client]:
+    """Every client that the actor may know of, by last name; `search` narrows by any name or ID."""
+    wanted = select(Client).where(Client.archived_at.is_(None))
+    if not actor.may(Permission.EVERY_CLIENT):
+        wanted = wanted.where(Client.id.in_(_seen_by(actor)))
+    for word in search.split():
+        wanted = wanted.where(
+            or_(
+                *(
+                    column.icontains(word, autoescape=True)
+                    for column in (
+                        Client.first_name,
+                        Client.last_name,
+                        Client.preferred_name,
+                        Client.internal_id,
+                    )
+                )
+            )
+        )
+    ordered = wanted.order_by(func.lower(Client.last_name), func.lower(Client.first_name))
+    return list(db.session.scalars(ordered))
+
+
+def _seen_by(actor: Actor):  # type: ignore[no-untyped-def]
+    return (
+        select(AppointmentClient.client_id)
+        .join(Appointment, Appointment.id == AppointmentClient.appointment_id)
+        .where(Appointment.clinician_id == actor.clinician_id)
+    )
+
+
+def create(
+    actor: Actor,
+    *,
+    first_name: str,
+    last_name: str = "",
+    preferred_name: str = "",
+    internal_id: str = "",
+    ceiling: DisplayMode | None = None,
+) -> Client:
+    """A new client; without an `internal_id` a random one is assigned.
+
+    Raises Invalid, Refused, and Conflict for an internal ID that is taken.
+    """
+    _require_write(actor)
+    with transaction() as session:
+        client = add(session, first_name, last_name, preferred_name, internal_id)
+        client.ceiling = ceiling
+        session.flush()
+        record(session, actor, Action.CLIENT_CREATED, f"client:{client.id}")
+    return client
+
+
+def change(
+    actor: Actor,
+    client_id: int,
+    *,
+    first_name: str,
+    last_name: str,
+    preferred_name: str,
+    internal_id: str,
+    ceiling: DisplayMode | None,
+) -> Client:
+    """The client is called so from the next reading of every feed on.
+
+    Raises Invalid, Refused, NotFound, and Conflict for an internal ID that is taken.
+    """
+    _require_write(actor)
+    with transaction() as session:
+        client = access.client(actor, client_id)
+        client.first_name, client.last_name = _checked_names(first_name, last_name)
+        client.preferred_name = _checked(preferred_name)
+        client.internal_id = _checked_internal_id(session, internal_id, client_id)
+        client.ceiling = ceiling
+        for clinician_id in _clinicians_of(session, client_id):
+            number_initials(session, clinician_id, [client])
+        calendars.raise_client(session, client_id, calendars.stamp(session))
+        record(session, actor, Action.CLIENT_CHANGED, f"client:{client_id}")
+    return client
+
+
+def add(
+    session: Session,
+    first_name: str,
+    last_name: str = "",
+    preferred_name: str = "",
+    internal_id: str = "",
+) -> Client:
+    """Add a client to the transaction under way."""
+    first, last = _checked_names(first_name, last_name)
+    client = Client(
+        first_name=first,
+        last_name=last,
+        preferred_name=_checked(preferred_name),
+        internal_id=_checked_internal_id(session, internal_id) or _free_internal_id(session),
+        created_at=clock.now(),
+    )
+    session.add(client)
+    return client
+
+
+def find(session: Session, first_name: str, last_name: str) -> Client | None:
+    """The one client of this name, whatever its case; None if there is none or several."""
+    found = session.scalars(
+        select(Client)
+        .where(func.lower(Client.first_name) == " ".join(first_name.split()).lower())
+        .where(func.lower(Client.last_name) == " ".join(last_name.split()).lower())
+        .where(Client.archived_at.is_(None))
+        .limit(2)
+    ).all()
+    return found[0] if len(found) == 1 else None
+
+
+def number_initials(session: Session, clinician_id: int, clients: list[Client]) -> None:
+    """Each of these clients has its place among the clinician's equal initials, for good.
+
+    When the second of them arrives, the first shows as J.S.1 from then on: its
+    appointments count as changed.
+    """
+    for client in clients:
+        letters = display.initials(client.first_name, client.last_name)
+        key = (clinician_id, client.id, letters)
+        if session.get(Initials, key):
+            continue
+        others = session.scalars(
+            select(Initials).where(
+                Initials.clinician_id == clinician_id, Initials.letters == letters
+            )
+        ).all()
+        session.add(
+            Initials(
+                clinician_id=clinician_id,
+                client_id=client.id,
+                letters=letters,
+                number=len(others) + 1,
+            )
+        )
+        session.flush()
+        if len(others) == 1:
+            calendars.raise_client(session, others[0].client_id, calendars.stamp(session))
+
+
+def _require_write(actor: Actor) -> None:
+    if not actor.may(Permission.EVERY_CLIENT):
+        raise Refused("Clients are kept by schedulers and administrators.")
+
+
+def _clinicians_of(session: Session, client_id: int) -> list[int]:
+    return list(
+        session.scalars(
+            select(Appointment.clinician_id)
+            .join(AppointmentClient, AppointmentClient.appointment_id == Appointment.id)
+            .where(AppointmentClient.client_id == client_id)
+            .distinct()
+        )
+    )
+
+
+def _checked_names(first_name: str, last_name: str) -> tuple[str, str]:
+    first, last = _checked(first_name), _checked(last_name)
+    if not first and not last:
+        raise Invalid("A client needs a first or a last name.")
+    return first, last
+
+
+def _checked(name: str) -> str:
+    name = " ".join(name.split())
+    if len(name) > LONGEST_NAME:
+        raise Invalid(f"A name can have at most {LONGEST_NAME} characters.")
+    return name
+
+
+def _checked_internal_id(session: Session, internal_id: str, own_id: int | None = None) -> str:
+    internal_id = internal_id.strip()
+    if not internal_id and own_id is None:
+        return ""
+    if not internal_id or len(internal_id) > 20 or not internal_id.isascii():
+        raise Invalid("An internal ID must have 1 to 20 plain characters.")
+    if not internal_id.replace("-", "").isalnum():
+        raise Invalid("An internal ID can hold letters, digits and hyphens only.")
+    taken = session.scalar(
+        select(Client.id).where(func.lower(Client.internal_id) == internal_id.lower())
+    )
+    if taken is not None and taken != own_id:
+        raise Conflict("This internal ID belongs to another client. Choose another one.")
+    return internal_id
+
+
+def _free_internal_id(session: Session) -> str:
+    """Random, since an ID made from a name or a date would tell of it (45 CFR 164.514(c))."""
+    digits = 4
+    while session.scalar(select(func.count(Client.id))) > 10**digits // 4:  # type: ignore[operator]
+        digits += 1
+    while True:
+        chosen = str(secrets.randbelow(9 * 10 ** (digits - 1)) + 10 ** (digits - 1))
+        if session.scalar(select(Client.id).where(Client.internal_id == chosen)) is None:
+            return chosen

@@ -1,0 +1,82 @@
+"""Clinicians: who sees clients, each with a calendar."""
+
+import uuid
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from sync_ui import clock
+from sync_ui.domain.roles import Permission
+from sync_ui.errors import NotFound
+from sync_ui.models import Calendar, Clinician, User, db, transaction
+from sync_ui.services import access, calendars, links
+from sync_ui.services.access import Actor
+from sync_ui.services.audit import Action, record
+from sync_ui.services.practice import checked_name
+
+__all__ = ["add_clinician", "archive", "checked_name", "clinicians", "create", "rename", "visible"]
+
+
+def clinicians() -> list[Clinician]:
+    return list(
+        db.session.scalars(
+            select(Clinician)
+            .where(Clinician.archived_at.is_(None))
+            .order_by(func.lower(Clinician.name))
+        )
+    )
+
+
+def visible(actor: Actor) -> list[Clinician]:
+    """The clinicians whose schedules the actor keeps."""
+    return [found for found in clinicians() if access.may_schedule(actor, found.id)]
+
+
+def create(actor: Actor, name: str) -> Clinician:
+    """A clinician who does not sign in; others keep the schedule."""
+    access.require(actor, Permission.PEOPLE)
+    with transaction() as session:
+        clinician = add_clinician(session, checked_name(name))
+        record(session, actor, Action.CLINICIAN_CREATED, f"clinician:{clinician.id}")
+    return clinician
+
+
+def rename(actor: Actor, clinician_id: int, name: str) -> None:
+    """The practice-wide calendar shows the new name from its next reading on."""
+    access.require(actor, Permission.PEOPLE)
+    with transaction() as session:
+        _get(clinician_id).name = checked_name(name)
+        calendars.raise_clinician(session, clinician_id, calendars.stamp(session))
+        record(session, actor, Action.CLINICIAN_CHANGED, f"clinician:{clinician_id}")
+
+
+def archive(actor: Actor, clinician_id: int) -> None:
+    """The clinician has left: appointments stay, every link of their calendar is dead."""
+    access.require(actor, Permission.PEOPLE)
+    with transaction() as session:
+        clinician = _get(clinician_id)
+        clinician.archived_at = clinician.archived_at or clock.now()
+        links.end_all_of_clinician(session, clinician_id)
+        record(session, actor, Action.CLINICIAN_ARCHIVED, f"clinician:{clinician_id}")
+    links.write_journal()
+
+
+def add_clinician(session: Session, name: str, user: User | None = None) -> Clinician:
+    """Add a clinician and their calendar to the transaction under way."""
+    now = clock.now()
+    clinician = Clinician(name=name, user=user, created_at=now)
+    session.add(clinician)
+    session.flush()
+    session.add(
+        Calendar(
+            uid=str(uuid.uuid4()), clinician_id=clinician.id, changed_at=calendars.stamp(session)
+        )
+    )
+    return clinician
+
+
+def _get(clinician_id: int) -> Clinician:
+    clinician = db.session.get(Clinician, clinician_id)
+    if clinician is None:
+        raise NotFound("There is no such clinician.")
+    return clinician

@@ -1,0 +1,131 @@
+"""The practice: its name, zone, places and policies, and how it is set up."""
+
+from zoneinfo import available_timezones
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from sync_ui.domain import tokens
+from sync_ui.domain.event import HOME_VISIT, TELEHEALTH, DisplayMode
+from sync_ui.domain.roles import Permission, Role
+from sync_ui.errors import Conflict, Invalid, NotFound
+from sync_ui.models import Location, Practice, User, db, transaction
+from sync_ui.services import access, calendars
+from sync_ui.services.access import Actor
+from sync_ui.services.audit import Action, record
+
+MOST_MONTHS_AHEAD = 24
+MOST_DAYS_BACK = 366
+
+
+def get(session: Session | None = None) -> Practice:
+    return (session or db.session()).get_one(Practice, 1)
+
+
+def zones() -> list[str]:
+    """The zones to choose from: places, not the historical aliases."""
+    return sorted(z for z in available_timezones() if "/" in z and not z.startswith("Etc/")) + [
+        "UTC"
+    ]
+
+
+def is_set_up() -> bool:
+    """As long as there is no administrator, /setup is open to whoever holds its code."""
+    return db.session.scalar(select(User.id).where(User.role == Role.ADMINISTRATOR)) is not None
+
+
+def issue_setup_code() -> str | None:
+    """A new one-time code for /setup, or None when the practice is set up already."""
+    if is_set_up():
+        return None
+    code = tokens.new_code()
+    with transaction() as session:
+        get(session).setup_code = tokens.digest(code)
+    return code
+
+
+def is_setup_code(code: str) -> bool:
+    return not is_set_up() and get().setup_code == tokens.digest(code)
+
+
+def change(
+    actor: Actor,
+    *,
+    name: str,
+    zone: str,
+    ceiling: DisplayMode,
+    days_back: int,
+    months_ahead: int,
+) -> None:
+    """The practice is called so, and its feeds show no more than `ceiling`.
+
+    Holds for existing links at their next reading. Raises Invalid, Refused.
+    """
+    access.require(actor, Permission.SETTINGS)
+    name = checked_name(name)
+    _check_zone(zone)
+    if not 0 <= days_back <= MOST_DAYS_BACK or not 1 <= months_ahead <= MOST_MONTHS_AHEAD:
+        raise Invalid(
+            f"Feeds can reach 0 to {MOST_DAYS_BACK} days back "
+            f"and 1 to {MOST_MONTHS_AHEAD} months ahead."
+        )
+    with transaction() as session:
+        found = get(session)
+        found.name, found.zone, found.ceiling = name, zone, ceiling
+        found.days_back, found.months_ahead = days_back, months_ahead
+        calendars.raise_policy(session, calendars.stamp(session))
+        record(session, actor, Action.PRACTICE_CHANGED, "practice", ceiling=ceiling.value)
+
+
+def show_internal_ids(actor: Actor, shown: bool) -> None:
+    """Account Settings > Clients: whether pages show internal IDs."""
+    access.require(actor, Permission.SETTINGS)
+    with transaction() as session:
+        get(session).shows_internal_ids = shown
+        record(session, actor, Action.CLIENT_SETTINGS_CHANGED, "practice", shown=shown)
+
+
+def locations() -> list[Location]:
+    return list(db.session.scalars(select(Location).order_by(func.lower(Location.name))))
+
+
+def location_names() -> list[str]:
+    """Every place that an appointment may be at and a feed may name."""
+    return [location.name for location in locations()] + [TELEHEALTH, HOME_VISIT]
+
+
+def add_location(actor: Actor, name: str) -> None:
+    """The practice has a place of this name. Raises Invalid, Conflict, Refused."""
+    access.require(actor, Permission.SETTINGS)
+    name = checked_name(name)
+    with transaction() as session:
+        if name.lower() in {known.lower() for known in location_names()}:
+            raise Conflict("There is a place of this name already.")
+        location = Location(name=name)
+        session.add(location)
+        session.flush()
+        record(session, actor, Action.LOCATION_CREATED, f"location:{location.id}")
+
+
+def remove_location(actor: Actor, location_id: int) -> None:
+    """New appointments cannot choose it; those that have it keep it."""
+    access.require(actor, Permission.SETTINGS)
+    with transaction() as session:
+        location = session.get(Location, location_id)
+        if location is None:
+            raise NotFound("There is no such place.")
+        session.delete(location)
+        record(session, actor, Action.LOCATION_REMOVED, f"location:{location_id}")
+
+
+def checked_name(name: str) -> str:
+    """A name on one line, 1 to 100 characters. Raises Invalid."""
+    name = " ".join(name.split())
+    if not name or len(name) > 100:
+        raise Invalid("A name must have 1 to 100 characters.")
+    return name
+
+
+def _check_zone(zone: str) -> None:
+    if zone not in available_timezones():
+        raise Invalid("Choose a time zone from the list, such as America/New_York.")
