@@ -143,7 +143,7 @@ def create_user(
     access.require(actor, Permission.PEOPLE)
     email = checked_email(email)
     name = people.checked_name(name or email.split("@")[0])
-    password_hash = _hasher.hash(checked_password(password, email, name))
+    password_hash = hashed(checked_password(password, email, name))
     with transaction() as session:
         user = add_user(session, email, name, role, password_hash)
         record(session, actor, Action.USER_CREATED, f"user:{user.id}", role=role.value)
@@ -172,12 +172,12 @@ def change_user(
     """The user has this name and role. Refuses to leave the practice without an administrator."""
     access.require(actor, Permission.PEOPLE)
     with transaction() as session:
-        user = _user(user_id)
+        found = user(user_id)
         if role is not Role.ADMINISTRATOR:
-            _keep_an_administrator(user)
-        user.name, user.role = people.checked_name(name), role
-        if (role is Role.CLINICIAN or sees_clients) and user.clinician is None:
-            people.add_clinician(session, user.name, user)
+            _keep_an_administrator(found)
+        found.name, found.role = people.checked_name(name), role
+        if (role is Role.CLINICIAN or sees_clients) and found.clinician is None:
+            people.add_clinician(session, found.name, found)
         record(session, actor, Action.USER_CHANGED, f"user:{user_id}", role=role.value)
 
 
@@ -185,11 +185,11 @@ def disable_user(actor: Actor, user_id: int) -> None:
     """The user is out from the next request on: sessions, links and codes are dead."""
     access.require(actor, Permission.PEOPLE)
     with transaction() as session:
-        user = _user(user_id)
-        _keep_an_administrator(user)
-        user.disabled_at = user.disabled_at or clock.now()
+        found = user(user_id)
+        _keep_an_administrator(found)
+        found.disabled_at = found.disabled_at or clock.now()
         session.execute(delete(Session).where(Session.user_id == user_id))
-        links.end_all_of_user(session, user)
+        links.end_all_of_user(session, found)
         record(session, actor, Action.USER_DISABLED, f"user:{user_id}")
     links.write_journal()
 
@@ -197,29 +197,29 @@ def disable_user(actor: Actor, user_id: int) -> None:
 def enable_user(actor: Actor, user_id: int) -> None:
     access.require(actor, Permission.PEOPLE)
     with transaction() as session:
-        _user(user_id).disabled_at = None
+        user(user_id).disabled_at = None
         record(session, actor, Action.USER_ENABLED, f"user:{user_id}")
 
 
 def set_password(actor: Actor, user_id: int, password: str) -> None:
     """An administrator gives a user a new password; all of the user's sessions end."""
     access.require(actor, Permission.PEOPLE)
-    _set_password(actor, _user(user_id), password)
+    _set_password(actor, user(user_id), password)
 
 
 def change_own_password(actor: Actor, old: str, new: str) -> None:
     """Raises Invalid if `old` is wrong. Every session of the user ends, this one too."""
     if actor.user_id is None:
         raise Refused("Only a signed-in user has a password to change.")
-    user = _user(actor.user_id)
-    if not _verify(user.password_hash, old):
+    found = user(actor.user_id)
+    if not _verify(found.password_hash, old):
         raise Invalid("The current password is not right.")
-    _set_password(actor, user, new)
+    _set_password(actor, found, new)
 
 
 def _set_password(actor: Actor, user: User, password: str) -> None:
     user_id = user.id
-    password_hash = _hasher.hash(checked_password(password, user.email, user.name))
+    password_hash = hashed(checked_password(password, user.email, user.name))
     with transaction() as session:
         session.get_one(User, user_id).password_hash = password_hash
         session.execute(delete(Session).where(Session.user_id == user_id))
@@ -263,11 +263,17 @@ def checked_password(password: str, *context: str) -> str:
     return password
 
 
-def _user(user_id: int) -> User:
-    user = db.session.get(User, user_id)
-    if user is None:
+def hashed(password: str) -> str:
+    """Argon2id; takes a moment on purpose, so never call it inside a transaction."""
+    return _hasher.hash(password)
+
+
+def user(user_id: int) -> User:
+    """Raises NotFound."""
+    found = db.session.get(User, user_id)
+    if found is None:
         raise NotFound("There is no such user.")
-    return user
+    return found
 
 
 def _keep_an_administrator(user: User) -> None:

@@ -70,6 +70,12 @@ def is_live(link: Link) -> bool:
     return link.disabled_at is None and not expired
 
 
+def require_live(link: Link) -> None:
+    """Raises Conflict for a link that shows nothing any more."""
+    if not is_live(link):
+        raise Conflict("This link was turned off already. Make a new one.")
+
+
 def live(calendar: Calendar) -> list[Link]:
     return [link for link in calendar.links if is_live(link)]
 
@@ -135,7 +141,7 @@ def change_mode(
     """
     with transaction() as session:
         link = access.link(actor, link_id)
-        _require_live(link)
+        require_live(link)
         if link.mode is mode:
             return link
         _check_mode(session, mode, confirmed)
@@ -150,7 +156,7 @@ def reset(actor: Actor, link_id: int) -> Link:
     """The link has a new address; the old one shows no appointment from the next request on."""
     with transaction() as session:
         link = access.link(actor, link_id)
-        _require_live(link)
+        require_live(link)
         _reset(session, link)
         record(session, actor, Action.LINK_RESET, f"link:{link_id}")
     write_journal()
@@ -173,7 +179,7 @@ def disable(actor: Actor, link_id: int) -> Link:
     """The link shows no appointment from the next request on, for good."""
     with transaction() as session:
         link = access.link(actor, link_id)
-        _require_live(link)
+        require_live(link)
         _end(session, link)
         record(session, actor, Action.LINK_DISABLED, f"link:{link_id}")
     write_journal()
@@ -215,7 +221,7 @@ def make_code(actor: Actor, link_id: int, lifetime: timedelta = QR_LIFETIME) -> 
     text = tokens.new_code()
     with transaction() as session:
         link = access.link(actor, link_id)
-        _require_live(link)
+        require_live(link)
         now = clock.now()
         code = Code(
             digest=tokens.digest(text), link=link, created_at=now, expires_at=now + lifetime
@@ -332,11 +338,6 @@ def _end(session: Session, link: Link) -> None:
     _retire(link)
     link.disabled_at = clock.now()
     link.changed_at = calendars.stamp(session)
-
-
-def _require_live(link: Link) -> None:
-    if not is_live(link):
-        raise Conflict("This link was turned off already. Make a new one.")
 
 
 def _check_mode(session: Session, mode: DisplayMode, confirmed: bool) -> None:

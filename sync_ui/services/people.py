@@ -14,7 +14,6 @@ from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 from sync_ui.services.practice import checked_name
 
-__all__ = ["add_clinician", "archive", "checked_name", "clinicians", "create", "rename", "visible"]
 
 
 def clinicians() -> list[Clinician]:
@@ -36,16 +35,16 @@ def create(actor: Actor, name: str) -> Clinician:
     """A clinician who does not sign in; others keep the schedule."""
     access.require(actor, Permission.PEOPLE)
     with transaction() as session:
-        clinician = add_clinician(session, checked_name(name))
-        record(session, actor, Action.CLINICIAN_CREATED, f"clinician:{clinician.id}")
-    return clinician
+        added = add_clinician(session, checked_name(name))
+        record(session, actor, Action.CLINICIAN_CREATED, f"clinician:{added.id}")
+    return added
 
 
 def rename(actor: Actor, clinician_id: int, name: str) -> None:
     """The practice-wide calendar shows the new name from its next reading on."""
     access.require(actor, Permission.PEOPLE)
     with transaction() as session:
-        _get(clinician_id).name = checked_name(name)
+        clinician(clinician_id).name = checked_name(name)
         calendars.raise_clinician(session, clinician_id, calendars.stamp(session))
         record(session, actor, Action.CLINICIAN_CHANGED, f"clinician:{clinician_id}")
 
@@ -54,8 +53,8 @@ def archive(actor: Actor, clinician_id: int) -> None:
     """The clinician has left: appointments stay, every link of their calendar is dead."""
     access.require(actor, Permission.PEOPLE)
     with transaction() as session:
-        clinician = _get(clinician_id)
-        clinician.archived_at = clinician.archived_at or clock.now()
+        leaver = clinician(clinician_id)
+        leaver.archived_at = leaver.archived_at or clock.now()
         links.end_all_of_clinician(session, clinician_id)
         record(session, actor, Action.CLINICIAN_ARCHIVED, f"clinician:{clinician_id}")
     links.write_journal()
@@ -64,19 +63,18 @@ def archive(actor: Actor, clinician_id: int) -> None:
 def add_clinician(session: Session, name: str, user: User | None = None) -> Clinician:
     """Add a clinician and their calendar to the transaction under way."""
     now = clock.now()
-    clinician = Clinician(name=name, user=user, created_at=now)
-    session.add(clinician)
+    added = Clinician(name=name, user=user, created_at=now)
+    session.add(added)
     session.flush()
     session.add(
-        Calendar(
-            uid=str(uuid.uuid4()), clinician_id=clinician.id, changed_at=calendars.stamp(session)
-        )
+        Calendar(uid=str(uuid.uuid4()), clinician_id=added.id, changed_at=calendars.stamp(session))
     )
-    return clinician
+    return added
 
 
-def _get(clinician_id: int) -> Clinician:
-    clinician = db.session.get(Clinician, clinician_id)
-    if clinician is None:
+def clinician(clinician_id: int) -> Clinician:
+    """Raises NotFound."""
+    found = db.session.get(Clinician, clinician_id)
+    if found is None:
         raise NotFound("There is no such clinician.")
-    return clinician
+    return found

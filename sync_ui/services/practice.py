@@ -63,7 +63,7 @@ def change(
     """
     access.require(actor, Permission.SETTINGS)
     name = checked_name(name)
-    _check_zone(zone)
+    check_zone(zone)
     if not 0 <= days_back <= MOST_DAYS_BACK or not 1 <= months_ahead <= MOST_MONTHS_AHEAD:
         raise Invalid(
             f"Feeds can reach 0 to {MOST_DAYS_BACK} days back "
@@ -126,6 +126,7 @@ def checked_name(name: str) -> str:
     return name
 
 
-def _check_zone(zone: str) -> None:
+def check_zone(zone: str) -> None:
+    """Raises Invalid for a time zone that does not exist."""
     if zone not in available_timezones():
         raise Invalid("Choose a time zone from the list, such as America/New_York.")

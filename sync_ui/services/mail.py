@@ -1,0 +1,115 @@
+"""Mail: owed in the change's own transaction, sent afterwards by the worker."""
+
+import logging
+from datetime import timedelta
+from urllib.parse import quote
+
+from sqlalchemy import select
+
+from sync_ui import clock
+from sync_ui.errors import Invalid, SyncError
+from sync_ui.gateways.smtp import MailError, Server
+from sync_ui.models import Mail, MailKind, User, db, transaction
+from sync_ui.models.installation import current
+from sync_ui.services import access, links
+from sync_ui.services.access import Actor
+from sync_ui.services.audit import Action, record
+
+SUBJECT = "Your calendar link"
+
+MOST_ATTEMPTS = 8
+
+log = logging.getLogger(__name__)
+
+
+def is_configured() -> bool:
+    return current().config.smtp_url is not None
+
+
+def owe_link(actor: Actor, link_id: int) -> Mail:
+    """The actor gets the address of the link's phone page, at their own address only."""
+    if actor.user_id is None:
+        raise Invalid("Only a signed-in user has an address to send the link to.")
+    with transaction() as session:
+        link = access.link(actor, link_id)
+        links.require_live(link)
+        now = clock.now()
+        mail = Mail(
+            kind=MailKind.LINK, user_id=actor.user_id, link_id=link_id, created_at=now, due_at=now
+        )
+        session.add(mail)
+        record(session, actor, Action.LINK_MAILED, f"link:{link_id}")
+    return mail
+
+
+def mailto(actor: Actor, link_id: int) -> str:
+    """The same message for the user's own mail program, as a mailto: address (RFC 6068)."""
+    user = db.session.get(User, actor.user_id)
+    if user is None:
+        raise Invalid("Only a signed-in user has an address to send the link to.")
+    email = user.email
+    code, _ = links.make_code(actor, link_id, links.MAIL_LIFETIME)
+    body = quote(_text(code).replace("\n", "\r\n"))
+    return f"mailto:{quote(email)}?subject={quote(SUBJECT)}&body={body}"
+
+
+def send_due() -> int:
+    """Send what is owed and due. Returns how many messages went out.
+
+    A failure is tried again later, twice as late each time; after eight it
+    stays, with its reason.
+    """
+    config = current().config
+    if config.smtp_url is None or config.mail_from is None:
+        return 0
+    server = Server(config.smtp_url, config.mail_from)
+    due = db.session.scalars(
+        select(Mail.id)
+        .where(Mail.sent_at.is_(None), Mail.attempts < MOST_ATTEMPTS, Mail.due_at <= clock.now())
+        .order_by(Mail.id)
+    ).all()
+    return sum(_send(server, mail_id) for mail_id in due)
+
+
+def _send(server: Server, mail_id: int) -> bool:
+    """Claim, make the code, send: so that two workers never send the same message."""
+    with transaction() as session:
+        mail = session.get_one(Mail, mail_id)
+        if mail.sent_at is not None or mail.due_at > clock.now():
+            return False
+        mail.attempts += 1
+        mail.due_at = clock.now() + timedelta(minutes=2**mail.attempts)
+        user, link_id = mail.user, mail.link_id
+        actor, to = access.actor_for(user), user.email
+    try:
+        assert link_id is not None
+        code, _ = links.make_code(actor, link_id, links.MAIL_LIFETIME)
+        server.send(to, SUBJECT, _text(code))
+    except MailError as error:
+        log.warning("Mail %s was not sent: %s", mail_id, error)
+        _note_failure(mail_id, str(error), final=error.permanent)
+        return False
+    except SyncError as error:
+        _note_failure(mail_id, error.sentence, final=True)
+        return False
+    with transaction() as session:
+        session.get_one(Mail, mail_id).sent_at = clock.now()
+    return True
+
+
+def _note_failure(mail_id: int, reason: str, *, final: bool) -> None:
+    with transaction() as session:
+        mail = session.get_one(Mail, mail_id)
+        mail.failure = reason
+        if final:
+            mail.attempts = MOST_ATTEMPTS
+
+
+def _text(code: str) -> str:
+    hours = int(links.MAIL_LIFETIME.total_seconds() // 3600)
+    return (
+        "Open this page on the phone or computer that shall show your schedule:\n\n"
+        f"{links.code_address(code)}\n\n"
+        f"It works once, within {hours} hours. Whoever opens it first can read the calendar, "
+        "so do not forward this message.\n"
+    )

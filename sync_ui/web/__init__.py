@@ -1,0 +1,1 @@
+"""What people see: guard, form, one service call, one template."""

@@ -1,0 +1,70 @@
+"""Sign in, sign out, and the user's own account."""
+
+from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from flask_login import current_user, login_required, logout_user
+from flask_wtf import FlaskForm
+from werkzeug.wrappers import Response
+from wtforms import PasswordField
+from wtforms.validators import EqualTo, InputRequired
+
+from sync_ui.errors import SyncError
+from sync_ui.services import accounts, practice
+from sync_ui.web import security, signing
+from sync_ui.web.forms import SignInForm, blame, own_path
+
+blueprint = Blueprint("accounts", __name__)
+
+View = str | Response | tuple[str, int]
+
+
+class PasswordForm(FlaskForm):  # type: ignore[misc]
+    old = PasswordField("Current password", [InputRequired("Enter your current password.")])
+    new = PasswordField("New password", [InputRequired("Enter a new password.")])
+    again = PasswordField(
+        "New password again", [EqualTo("new", "The two new passwords are not the same.")]
+    )
+
+
+@blueprint.route("/sign-in", methods=["GET", "POST"])
+def sign_in() -> View:
+    if not practice.is_set_up():
+        return redirect(url_for("setup.begin"))
+    if current_user.is_authenticated:
+        return redirect(url_for("pages.home"))
+    form = SignInForm()
+    if not form.validate_on_submit():
+        return render_template("accounts/sign_in.html", form=form), 422 if form.errors else 200
+    try:
+        signing.sign_in(form.email.data, form.password.data, security.network())
+    except SyncError as error:
+        blame(form.password, error)
+        return render_template("accounts/sign_in.html", form=form), error.status
+    return redirect(own_path(request.args.get("next")) or url_for("pages.home"))
+
+
+@blueprint.post("/sign-out")
+def sign_out() -> Response:
+    if current_user.is_authenticated:
+        accounts.sign_out(current_user.id)
+    logout_user()
+    session.clear()
+    answer = redirect(url_for("accounts.sign_in"))
+    answer.headers["Clear-Site-Data"] = '"cache", "storage"'
+    return answer
+
+
+@blueprint.route("/account", methods=["GET", "POST"])
+@login_required  # type: ignore[untyped-decorator]
+def account() -> View:
+    form = PasswordForm()
+    if not form.validate_on_submit():
+        return render_template("accounts/account.html", form=form), 422 if form.errors else 200
+    email = current_user.email
+    try:
+        accounts.change_own_password(signing.actor(), form.old.data, form.new.data)
+    except SyncError as error:
+        blame(form.old if "current" in error.sentence else form.new, error)
+        return render_template("accounts/account.html", form=form), error.status
+    signing.sign_in(email, form.new.data, security.network())
+    flash("Your password is changed. You are signed out everywhere else.")
+    return redirect(url_for("accounts.account"))

@@ -1,0 +1,70 @@
+"""The Flask application, put together from its parts."""
+
+from flask import Flask
+from flask_wtf import CSRFProtect
+from htmx_flask import Htmx
+
+from sync_ui import config as configuration
+from sync_ui.cli import register_commands
+from sync_ui.config import ROOT, Config
+from sync_ui.models import installation
+from sync_ui.services import feeds as feed_service
+from sync_ui.services import visits
+from sync_ui.web import (
+    accounts,
+    appointments,
+    clients,
+    errors,
+    feeds,
+    health,
+    imports,
+    links,
+    pages,
+    people,
+    phone,
+    practice,
+    security,
+    setup,
+    signing,
+)
+
+BLUEPRINTS = (
+    accounts.blueprint,
+    appointments.blueprint,
+    clients.blueprint,
+    feeds.blueprint,
+    health.blueprint,
+    imports.blueprint,
+    links.blueprint,
+    pages.blueprint,
+    people.blueprint,
+    phone.blueprint,
+    practice.blueprint,
+    setup.blueprint,
+)
+
+LARGEST_REQUEST = 6 * 1024 * 1024
+
+
+def build(config: Config | None = None) -> Flask:
+    config = config or configuration.load()
+    app = Flask(
+        "sync_ui",
+        template_folder=str(ROOT / "templates"),
+        static_folder=str(ROOT / "static"),
+        instance_path=str(config.data_dir),
+    )
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST
+    installation.init_app(app, config)
+    feed_service.init_app(app)
+    visits.init_app(app)
+    security.init_app(app, config)
+    CSRFProtect(app)
+    Htmx(app)
+    signing.init_app(app)
+    errors.init_app(app)
+    pages.init_app(app)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    register_commands(app)
+    return app

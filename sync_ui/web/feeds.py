@@ -1,0 +1,70 @@
+"""The feed: what calendar apps read. No session, no cookie, no redirect, ever."""
+
+from email.utils import format_datetime
+
+from flask import Blueprint, Response, request
+
+from sync_ui.errors import NotFound, Unavailable
+from sync_ui.services import feeds, visits
+from sync_ui.services.feeds import Answer
+
+blueprint = Blueprint("feeds", __name__)
+
+METHODS = "GET, HEAD, OPTIONS"
+
+
+@blueprint.get("/cal/<token>/<path:_name>", provide_automatic_options=False)
+@blueprint.get("/cal/<token>", provide_automatic_options=False, defaults={"_name": ""})
+def read(token: str, _name: str) -> Response:
+    """Authorization, Accept, cookies and the query are ignored: apps send the oddest things."""
+    try:
+        answer = feeds.read(
+            token,
+            if_none_match=request.headers.get("If-None-Match"),
+            if_modified_since=request.headers.get("If-Modified-Since"),
+        )
+    except NotFound as error:
+        return _text(404, error.sentence)
+    except Unavailable as error:
+        response = _text(503, error.sentence)
+        response.headers["Retry-After"] = "60"
+        return response
+    if request.method == "GET" and answer.status in {200, 304}:
+        visits.note(answer.link_id, request.headers.get("User-Agent", ""))
+    return _response(answer)
+
+
+@blueprint.route("/cal/<token>/<path:_name>", methods=["OPTIONS"])
+@blueprint.route("/cal/<token>", methods=["OPTIONS"], defaults={"_name": ""})
+def options(token: str, _name: str) -> Response:  # noqa: ARG001
+    return Response(status=204, headers={"Allow": METHODS})
+
+
+@blueprint.route(
+    "/cal/<token>/<path:_name>",
+    methods=["POST", "PUT", "PATCH", "DELETE", "PROPFIND", "REPORT", "MKCALENDAR"],
+)
+def refuse(token: str, _name: str) -> Response:  # noqa: ARG001
+    response = _text(405, "This calendar can be read only.")
+    response.headers["Allow"] = METHODS
+    return response
+
+
+def _response(answer: Answer) -> Response:
+    if answer.status == 410:
+        return _text(410, answer.body.decode().strip())
+    response = Response(answer.body, status=answer.status)
+    headers = response.headers
+    headers["Content-Type"] = "text/calendar; charset=utf-8"
+    headers["Content-Disposition"] = f'inline; filename="{answer.file_name}"'
+    headers["ETag"] = answer.etag
+    if answer.last_modified is not None:
+        headers["Last-Modified"] = format_datetime(answer.last_modified, usegmt=True)
+    headers["Cache-Control"] = "private, no-cache, no-transform"
+    return response
+
+
+def _text(status: int, sentence: str) -> Response:
+    response = Response(f"{sentence}\n", status=status, mimetype="text/plain")
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,93 @@
+"""What every page has: navigation, the way home, versions of static files."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from flask import Blueprint, Flask, redirect, request, url_for
+from flask_login import current_user
+from werkzeug.wrappers import Response
+
+from sync_ui.config import ROOT
+from sync_ui.domain.roles import Permission
+from sync_ui.services import access, links, practice
+from sync_ui.web.signing import actor
+
+blueprint = Blueprint("pages", __name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One entry of the navigation."""
+
+    label: str
+    url: str
+    active: bool
+
+
+# (label, endpoint, the permissions of which one is needed)
+PLACES = (
+    ("Schedule", "appointments.agenda", {Permission.OWN_SCHEDULE}),
+    ("Calendars", "links.calendars", {Permission.EVERY_LINK}),
+    ("Clients", "clients.listed", {Permission.OWN_CLIENTS}),
+    ("Import", "imports.upload", {Permission.IMPORTS}),
+    ("People", "people.listed", {Permission.PEOPLE}),
+    ("Settings", "practice.settings", {Permission.SETTINGS}),
+)
+
+
+def init_app(app: Flask) -> None:
+    app.context_processor(_common)
+    app.jinja_env.globals["asset"] = asset
+
+
+@blueprint.get("/")
+def home() -> Response:
+    if not practice.is_set_up():
+        return redirect(url_for("setup.begin"))
+    return redirect(url_for("appointments.agenda"))
+
+
+@blueprint.get("/robots.txt")
+def robots() -> tuple[str, int, dict[str, str]]:
+    """Feeds stay open: Google asks robots.txt before it reads a calendar."""
+    lines = "User-agent: *\nAllow: /cal/\nDisallow: /\n"
+    return lines, 200, {"Content-Type": "text/plain; charset=utf-8"}
+
+
+def asset(path: str) -> str:
+    """The address of a static file; changes with its content, so that it can be kept for ever."""
+    return url_for("static", filename=path, v=_version(ROOT / "static" / path))
+
+
+@lru_cache
+def _version(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def _common() -> dict[str, object]:
+    if not current_user.is_authenticated:
+        return {"nav": [], "own_sync_url": None, "may": lambda _: False, "practice_name": ""}
+    return {
+        "nav": _navigation(),
+        "own_sync_url": _own_sync_url(),
+        "may": lambda permission: actor().may(Permission(permission)),
+        "practice_name": practice.get().name,
+    }
+
+
+def _navigation() -> list[Place]:
+    here = request.blueprint
+    return [
+        Place(label, url_for(endpoint), endpoint.partition(".")[0] == here)
+        for label, endpoint, needed in PLACES
+        if any(actor().may(permission) for permission in needed)
+    ]
+
+
+def _own_sync_url() -> str | None:
+    own = access.own_calendar(actor())
+    if own is not None:
+        return url_for("links.sync", key=links.key(own))
+    return url_for("links.calendars") if actor().may(Permission.EVERY_LINK) else None

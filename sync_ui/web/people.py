@@ -1,0 +1,173 @@
+"""Users and clinicians, managed by the administrator."""
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from flask_wtf import FlaskForm
+from werkzeug.wrappers import Response
+from wtforms import BooleanField, EmailField, PasswordField, SelectField, StringField
+from wtforms.validators import InputRequired
+
+from sync_ui.domain.roles import Permission, Role
+from sync_ui.errors import SyncError
+from sync_ui.models import User
+from sync_ui.services import accounts, people
+from sync_ui.web.forms import blame
+from sync_ui.web.signing import actor, guard
+
+blueprint = Blueprint("people", __name__, url_prefix="/people")
+
+View = str | Response | tuple[str, int]
+
+ROLES = [
+    (Role.CLINICIAN.value, "Clinician: own schedule and calendar"),
+    (Role.SCHEDULER.value, "Scheduler: every schedule and calendar, clients, import"),
+    (Role.ADMINISTRATOR.value, "Administrator: everything, people and settings too"),
+]
+
+
+class UserForm(FlaskForm):  # type: ignore[misc]
+    name = StringField("Name", [InputRequired("Enter a name.")])
+    role = SelectField("Role", choices=ROLES)
+    sees_clients = BooleanField("Sees clients and has a calendar (clinicians always do)")
+
+
+class NewUserForm(UserForm):
+    email = EmailField("E-mail address", [InputRequired("Enter the e-mail address.")])
+    password = PasswordField("First password", [InputRequired("Enter a first password.")])
+
+
+class PasswordForm(FlaskForm):  # type: ignore[misc]
+    password = PasswordField("New password", [InputRequired("Enter a new password.")])
+
+
+class ClinicianForm(FlaskForm):  # type: ignore[misc]
+    name = StringField("Name as calendars show it", [InputRequired("Enter the name.")])
+
+
+@blueprint.get("")
+@guard(Permission.PEOPLE)
+def listed() -> View:
+    return render_template(
+        "people/list.html", users=accounts.users(), clinicians=people.clinicians()
+    )
+
+
+@blueprint.route("/new", methods=["GET", "POST"])
+@guard(Permission.PEOPLE)
+def new() -> View:
+    form = NewUserForm()
+    if not form.validate_on_submit():
+        return _user_page(form)
+    try:
+        accounts.create_user(
+            actor(),
+            email=form.email.data,
+            name=form.name.data,
+            role=Role(form.role.data),
+            password=form.password.data,
+            sees_clients=bool(form.sees_clients.data),
+        )
+    except SyncError as error:
+        blame(form.password if "assword" in error.sentence else form.email, error)
+        return _user_page(form, status=error.status)
+    flash("The user is added. Hand over the first password in person.")
+    return redirect(url_for("people.listed"))
+
+
+@blueprint.route("/users/<int:user_id>", methods=["GET", "POST"])
+@guard(Permission.PEOPLE)
+def user(user_id: int) -> View:
+    found = accounts.user(user_id)
+    form = UserForm(obj=found, role=found.role.value, sees_clients=found.clinician is not None)
+    if not form.validate_on_submit():
+        return _user_page(form, found)
+    try:
+        accounts.change_user(
+            actor(),
+            user_id,
+            name=form.name.data,
+            role=Role(form.role.data),
+            sees_clients=bool(form.sees_clients.data),
+        )
+    except SyncError as error:
+        blame(form.role, error)
+        return _user_page(form, found, error.status)
+    flash("The user is changed.")
+    return redirect(url_for("people.listed"))
+
+
+@blueprint.post("/users/<int:user_id>/password")
+@guard(Permission.PEOPLE)
+def password(user_id: int) -> View:
+    found = accounts.user(user_id)
+    form = PasswordForm()
+    try:
+        accounts.set_password(actor(), user_id, form.password.data or "")
+    except SyncError as error:
+        blame(form.password, error)
+        edit = UserForm(formdata=None, obj=found, role=found.role.value)
+        return _user_page(edit, found, error.status, form)
+    flash("The password is changed, and every session of this user has ended.")
+    return redirect(url_for("people.listed"))
+
+
+@blueprint.post("/users/<int:user_id>/disable")
+@guard(Permission.PEOPLE)
+def disable(user_id: int) -> View:
+    accounts.disable_user(actor(), user_id)
+    flash("The user is out: sessions and links are dead.")
+    return redirect(url_for("people.listed"))
+
+
+@blueprint.post("/users/<int:user_id>/enable")
+@guard(Permission.PEOPLE)
+def enable(user_id: int) -> View:
+    accounts.enable_user(actor(), user_id)
+    flash("The user can sign in again. Old links stay dead.")
+    return redirect(url_for("people.listed"))
+
+
+@blueprint.route("/clinicians/new", methods=["GET", "POST"])
+@guard(Permission.PEOPLE)
+def new_clinician() -> View:
+    form = ClinicianForm()
+    if not form.validate_on_submit():
+        status = 422 if form.errors else 200
+        return render_template("people/clinician.html", form=form, clinician=None), status
+    people.create(actor(), form.name.data)
+    flash("The clinician is added.")
+    return redirect(url_for("people.listed"))
+
+
+@blueprint.route("/clinicians/<int:clinician_id>", methods=["GET", "POST"])
+@guard(Permission.PEOPLE)
+def clinician(clinician_id: int) -> View:
+    found = people.clinician(clinician_id)
+    form = ClinicianForm(obj=found)
+    if not form.validate_on_submit():
+        status = 422 if form.errors else 200
+        return render_template("people/clinician.html", form=form, clinician=found), status
+    people.rename(actor(), clinician_id, form.name.data)
+    flash("The clinician has a new name.")
+    return redirect(url_for("people.listed"))
+
+
+@blueprint.post("/clinicians/<int:clinician_id>/archive")
+@guard(Permission.PEOPLE)
+def archive(clinician_id: int) -> View:
+    people.archive(actor(), clinician_id)
+    flash("The clinician has left: every link of their calendar is dead.")
+    return redirect(url_for("people.listed"))
+
+
+def _user_page(
+    form: UserForm,
+    found: User | None = None,
+    status: int = 0,
+    password_form: PasswordForm | None = None,
+) -> View:
+    return render_template(
+        "people/user.html",
+        form=form,
+        user=found,
+        password_form=password_form or PasswordForm(formdata=None),
+    ), status or (422 if form.errors else 200)

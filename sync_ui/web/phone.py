@@ -1,0 +1,48 @@
+"""The phone's page: what a QR code and an e-mail open."""
+
+from flask import Blueprint, render_template, request, session
+from flask_wtf import FlaskForm
+
+from sync_ui.domain import apps
+from sync_ui.errors import SyncError
+from sync_ui.models.installation import current
+from sync_ui.services import links
+from sync_ui.services.links import Opened
+
+blueprint = Blueprint("phone", __name__)
+
+View = tuple[str, int]
+
+
+@blueprint.get("/add/<code>")
+def look(code: str) -> View:
+    """Looking spends nothing: mail scanners look too."""
+    try:
+        return _page(links.look_at_code(code, session.get("browser")))
+    except SyncError as error:
+        return render_template("phone/spent.html", sentence=error.sentence), 410
+
+
+@blueprint.post("/add/<code>")
+def spend(code: str) -> View:
+    """A person's press spends the code and binds it to this browser."""
+    try:
+        opened, session["browser"] = links.spend_code(code, session.get("browser"))
+    except SyncError as error:
+        return render_template("phone/spent.html", sentence=error.sentence), 410
+    return _page(opened)
+
+
+def _page(opened: Opened) -> View:
+    https = opened.address
+    return render_template(
+        "phone/add.html",
+        form=FlaskForm(),
+        calendar_name=opened.calendar_name,
+        device=apps.device(request.headers.get("User-Agent", "")),
+        https=https,
+        webcal=apps.webcal(https) if https else None,
+        app_links=apps.ways_in(https, opened.calendar_name) if https else {},
+        pressed=request.form.get("app", ""),
+        reachable=current().config.reachable_by_phones,
+    ), 200

@@ -1,0 +1,104 @@
+"""Settings: the practice, its places, and Account Settings > Clients."""
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from flask_wtf import FlaskForm
+from werkzeug.wrappers import Response
+from wtforms import BooleanField, IntegerField, RadioField, SelectField, StringField
+from wtforms.validators import InputRequired
+
+from sync_ui.domain.event import DisplayMode
+from sync_ui.domain.roles import Permission
+from sync_ui.errors import SyncError
+from sync_ui.services import audit, practice
+from sync_ui.web.forms import MODES, blame
+from sync_ui.web.signing import actor, guard
+
+blueprint = Blueprint("practice", __name__, url_prefix="/settings")
+
+View = str | Response | tuple[str, int]
+
+
+class PracticeForm(FlaskForm):  # type: ignore[misc]
+    name = StringField("Name of the practice", [InputRequired("Enter the practice's name.")])
+    zone = SelectField("Time zone")
+    ceiling = RadioField("The most that calendars may show", choices=MODES)
+    days_back = IntegerField("Days back", [InputRequired("Enter the number of days.")])
+    months_ahead = IntegerField("Months ahead", [InputRequired("Enter the number of months.")])
+
+
+class ClientsForm(FlaskForm):  # type: ignore[misc]
+    shown = BooleanField("Show internal IDs in the clients' list and record")
+
+
+class PlaceForm(FlaskForm):  # type: ignore[misc]
+    name = StringField("Name of the place", [InputRequired("Enter the place's name.")])
+
+
+@blueprint.route("", methods=["GET", "POST"])
+@guard(Permission.SETTINGS)
+def settings() -> View:
+    found = practice.get()
+    form = PracticeForm(obj=found, ceiling=found.ceiling.value)
+    form.zone.choices = sorted({*practice.zones(), found.zone})
+    if not form.validate_on_submit():
+        return render_template("practice/settings.html", form=form), 422 if form.errors else 200
+    try:
+        practice.change(
+            actor(),
+            name=form.name.data,
+            zone=form.zone.data,
+            ceiling=DisplayMode(form.ceiling.data),
+            days_back=form.days_back.data,
+            months_ahead=form.months_ahead.data,
+        )
+    except SyncError as error:
+        blame(form.days_back if "back" in error.sentence else form.name, error)
+        return render_template("practice/settings.html", form=form), error.status
+    flash("Saved. It holds for every link from its next reading on.")
+    return redirect(url_for("practice.settings"))
+
+
+@blueprint.route("/clients", methods=["GET", "POST"])
+@guard(Permission.SETTINGS)
+def clients() -> View:
+    form = ClientsForm(shown=practice.get().shows_internal_ids)
+    if not form.validate_on_submit():
+        return render_template("practice/clients.html", form=form)
+    practice.show_internal_ids(actor(), bool(form.shown.data))
+    flash("Saved.")
+    return redirect(url_for("practice.clients"))
+
+
+@blueprint.route("/places", methods=["GET", "POST"])
+@guard(Permission.SETTINGS)
+def places() -> View:
+    form = PlaceForm()
+    if not form.validate_on_submit():
+        return _places_page(form)
+    try:
+        practice.add_location(actor(), form.name.data)
+    except SyncError as error:
+        blame(form.name, error)
+        return _places_page(form, error.status)
+    flash("The place is added.")
+    return redirect(url_for("practice.places"))
+
+
+@blueprint.post("/places/<int:location_id>/remove")
+@guard(Permission.SETTINGS)
+def remove_place(location_id: int) -> View:
+    practice.remove_location(actor(), location_id)
+    flash("The place is removed; appointments keep it.")
+    return redirect(url_for("practice.places"))
+
+
+@blueprint.get("/audit")
+@guard(Permission.SETTINGS)
+def entries() -> View:
+    return render_template("practice/audit.html", entries=audit.latest())
+
+
+def _places_page(form: PlaceForm, status: int = 0) -> View:
+    return render_template(
+        "practice/places.html", form=form, places=practice.locations()
+    ), status or (422 if form.errors else 200)

@@ -1,0 +1,92 @@
+"""Who is signed in: Flask-Login over the sessions that the server keeps."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from flask import Flask, redirect, request, session, url_for
+from flask_login import LoginManager, UserMixin, current_user, login_user
+from htmx_flask import make_response
+from htmx_flask import request as htmx_request
+from werkzeug.wrappers import Response
+
+from sync_ui.domain.roles import Permission, Role
+from sync_ui.models import User
+from sync_ui.services import access, accounts, practice
+from sync_ui.services.access import Actor
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class SignedIn(UserMixin):  # type: ignore[misc]
+    """The user behind a session. The cookie holds the session's secret, no user's id."""
+
+    def __init__(self, secret: str, user: User) -> None:
+        self.id = secret
+        self.actor = access.actor_for(user)
+        self.user_id = user.id
+        self.name = user.name
+        self.email = user.email
+        self.role: Role = user.role
+
+
+def init_app(app: Flask) -> None:
+    manager = LoginManager(app)
+    manager.session_protection = None  # the server ends sessions, not a changed address
+    manager.user_loader(_load)
+    manager.unauthorized_handler(_ask_to_sign_in)
+    app.before_request(_note_use)
+
+
+def sign_in(email: str, password: str, network: str) -> None:
+    """Raises Invalid or Throttled; otherwise this browser has a new session."""
+    secret = accounts.sign_in(email, password, network)
+    session.clear()
+    user = _load(secret)
+    assert user is not None
+    login_user(user)
+
+
+def actor() -> Actor:
+    found: Actor = current_user.actor
+    return found
+
+
+def guard(permission: Permission) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """The view is for signed-in users with this permission."""
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            if not current_user.is_authenticated:
+                return _ask_to_sign_in()  # type: ignore[return-value]
+            access.require(actor(), permission)
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def _load(secret: str) -> SignedIn | None:
+    user = accounts.signed_in(secret)
+    return SignedIn(secret, user) if user else None
+
+
+def _note_use() -> None:
+    """Only what a person does keeps the session awake, not a page that refreshes itself."""
+    asks = request.endpoint not in {None, "static", "feeds.read", "health.health"}
+    if asks and current_user.is_authenticated and "X-Background" not in request.headers:
+        accounts.seen(current_user.id)
+
+
+def _ask_to_sign_in() -> Response:
+    if not practice.is_set_up():
+        return redirect(url_for("setup.begin"))
+    here = request.full_path.rstrip("?") if request.method == "GET" else ""
+    target = url_for("accounts.sign_in", next=here or None)
+    if htmx_request.htmx:
+        # The sign-in page would otherwise be swapped into a part of the page.
+        return make_response("", 401, redirect=url_for("accounts.sign_in"))
+    return redirect(target)
