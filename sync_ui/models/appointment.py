@@ -33,7 +33,8 @@ class Appointment(Row):
     law; `starts_at` and `ends_at` are the moments that follow from it. All-day
     ones begin and end at local midnight. `revision` grows with every change
     that a feed could show. `import_key` tells what an import made it from,
-    `occurrence` which turn of its series it is.
+    `import_digest` what the file said then; `occurrence` which turn of its
+    series it is.
     """
 
     __tablename__ = "appointment"
@@ -49,6 +50,7 @@ class Appointment(Row):
     series_id: Mapped[int | None] = mapped_column(ForeignKey("series.id"))
     occurrence: Mapped[str | None]
     import_key: Mapped[str | None]
+    import_digest: Mapped[str | None]
     kind: Mapped[Kind] = mapped_column(words(Kind))
     status: Mapped[Status] = mapped_column(words(Status), default=Status.SCHEDULED)
     title: Mapped[str] = mapped_column(default="")
@@ -86,6 +88,7 @@ class Series(Row):
     id: Mapped[int] = mapped_column(primary_key=True)
     clinician_id: Mapped[int] = mapped_column(ForeignKey("clinician.id"))
     import_key: Mapped[str | None]
+    import_digest: Mapped[str | None]
     rule: Mapped[str]
     kind: Mapped[Kind] = mapped_column(words(Kind))
     title: Mapped[str] = mapped_column(default="")

@@ -72,6 +72,10 @@ def own_calendar(actor: Actor) -> Calendar | None:
     return db.session.scalar(select(Calendar).where(Calendar.clinician_id == actor.clinician_id))
 
 
+def calendar_of(clinician: Clinician) -> Calendar:
+    return db.session.scalars(select(Calendar).where(Calendar.clinician_id == clinician.id)).one()
+
+
 def link(actor: Actor, link_id: int) -> Link:
     found = db.session.get(Link, link_id)
     if found is None or not _may_manage(actor, found):

@@ -1,6 +1,7 @@
 """Clients: who is seen, and by which internal ID."""
 
 import secrets
+import unicodedata
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
@@ -119,16 +120,26 @@ def add(
     return client
 
 
-def find(session: Session, first_name: str, last_name: str) -> Client | None:
-    """The one client of this name, whatever its case; None if there is none or several."""
-    found = session.scalars(
-        select(Client)
-        .where(func.lower(Client.first_name) == " ".join(first_name.split()).lower())
-        .where(func.lower(Client.last_name) == " ".join(last_name.split()).lower())
-        .where(Client.archived_at.is_(None))
-        .limit(2)
-    ).all()
-    return found[0] if len(found) == 1 else None
+def find_or_create(actor: Actor, name: str, clinician_id: int) -> Client:
+    """The client of this full name, “First Last”; a new one if there is none yet.
+
+    Of several, the one who comes to this clinician. Raises Conflict if that
+    does not settle it.
+    """
+    first, _, last = " ".join(name.split()).rpartition(" ")
+    first, last = (first, last) if first else (last, "")
+    with transaction() as session:
+        same = _named(session, first, last)
+        if len(same) > 1:
+            same = [c for c in same if clinician_id in _clinicians_of(session, c.id)]
+            if len(same) != 1:
+                raise Conflict("Several clients have this name. Add the appointment on the page.")
+        if same:
+            return same[0]
+        client = add(session, first, last)
+        session.flush()
+        record(session, actor, Action.CLIENT_CREATED, f"client:{client.id}")
+    return client
 
 
 def number_initials(session: Session, clinician_id: int, clients: list[Client]) -> None:
@@ -158,6 +169,17 @@ def number_initials(session: Session, clinician_id: int, clients: list[Client]) 
         session.flush()
         if len(others) == 1:
             calendars.raise_client(session, others[0].client_id, calendars.stamp(session))
+
+
+def _named(session: Session, first_name: str, last_name: str) -> list[Client]:
+    """Every client of this name; compared in Python, since SQLite folds ASCII only."""
+    first, last = _folded(first_name), _folded(last_name)
+    everyone = session.scalars(select(Client).where(Client.archived_at.is_(None)))
+    return [c for c in everyone if (_folded(c.first_name), _folded(c.last_name)) == (first, last)]
+
+
+def _folded(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
 
 
 def _require_write(actor: Actor) -> None:

@@ -70,6 +70,13 @@ def is_live(link: Link) -> bool:
     return link.disabled_at is None and not expired
 
 
+def state(link: Link) -> str:
+    """`live`, `expired` or `disabled`."""
+    if is_live(link):
+        return "live"
+    return "disabled" if link.disabled_at else "expired"
+
+
 def require_live(link: Link) -> None:
     """Raises Conflict for a link that shows nothing any more."""
     if not is_live(link):

@@ -15,7 +15,6 @@ from sync_ui.services.audit import Action, record
 from sync_ui.services.practice import checked_name
 
 
-
 def clinicians() -> list[Clinician]:
     return list(
         db.session.scalars(

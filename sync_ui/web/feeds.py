@@ -1,12 +1,17 @@
 """The feed: what calendar apps read. No session, no cookie, no redirect, ever."""
 
 from email.utils import format_datetime
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request
+from werkzeug.datastructures import Headers
 
 from sync_ui.errors import NotFound, Unavailable
 from sync_ui.services import feeds, visits
 from sync_ui.services.feeds import Answer
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 blueprint = Blueprint("feeds", __name__)
 
@@ -50,10 +55,20 @@ def refuse(token: str, _name: str) -> Response:  # noqa: ARG001
     return response
 
 
+class Feed(Response):
+    """Repeats Last-Modified in a 304, which Werkzeug leaves out and Apple's calendar goes by."""
+
+    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:
+        headers = super().get_wsgi_headers(environ)
+        if "Last-Modified" in self.headers:
+            headers["Last-Modified"] = self.headers["Last-Modified"]
+        return headers
+
+
 def _response(answer: Answer) -> Response:
     if answer.status == 410:
         return _text(410, answer.body.decode().strip())
-    response = Response(answer.body, status=answer.status)
+    response = Feed(answer.body, status=answer.status)
     headers = response.headers
     headers["Content-Type"] = "text/calendar; charset=utf-8"
     headers["Content-Disposition"] = f'inline; filename="{answer.file_name}"'

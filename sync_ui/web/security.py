@@ -4,6 +4,7 @@ from datetime import timedelta
 from ipaddress import ip_address
 
 from flask import Flask, Response, request
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
 from sync_ui.config import Config
 from sync_ui.models.installation import current
@@ -24,6 +25,16 @@ POLICY = "; ".join(
 A_YEAR = int(timedelta(days=365).total_seconds())
 
 
+class Sessions(SecureCookieSessionInterface):
+    """No cookie, and no `Vary: Cookie`, on the feed: whatever looked at the session."""
+
+    def save_session(
+        self, app: Flask, session: SessionMixin, response: Response
+    ) -> None:
+        if request.blueprint != "feeds":
+            super().save_session(app, session, response)
+
+
 def init_app(app: Flask, config: Config) -> None:
     app.secret_key = current_secret(app)
     app.config.update(
@@ -35,6 +46,7 @@ def init_app(app: Flask, config: Config) -> None:
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session, which the server ends
         WTF_CSRF_SSL_STRICT=False,  # pages send no Referer; the token is what counts
     )
+    app.session_interface = Sessions()
     app.after_request(_protect)
 
 

@@ -2,7 +2,6 @@
 
 from alembic import context
 
-import sync_ui.models
 from sync_ui.models.database import Row
 
 connection = context.config.attributes["connection"]

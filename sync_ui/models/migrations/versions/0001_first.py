@@ -212,6 +212,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("clinician_id", sa.Integer(), nullable=False),
         sa.Column("import_key", sa.String(), nullable=True),
+        sa.Column("import_digest", sa.String(), nullable=True),
         sa.Column("rule", sa.String(), nullable=False),
         sa.Column(
             "kind",
@@ -253,6 +254,7 @@ def upgrade() -> None:
         sa.Column("series_id", sa.Integer(), nullable=True),
         sa.Column("occurrence", sa.String(), nullable=True),
         sa.Column("import_key", sa.String(), nullable=True),
+        sa.Column("import_digest", sa.String(), nullable=True),
         sa.Column(
             "kind",
             sa.Enum(

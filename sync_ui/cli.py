@@ -1,0 +1,247 @@
+"""Commands: the same services, for scripts and for whoever runs the host.
+
+Each prints one result on stdout, errors on stderr with an exit code, and asks
+nothing when its input is no terminal.
+"""
+
+import sys
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import wraps
+from getpass import getpass
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup, with_appcontext
+
+from sync_ui import server, worker
+from sync_ui.domain.event import DisplayMode
+from sync_ui.domain.roles import Role
+from sync_ui.errors import SyncError
+from sync_ui.services import (
+    access,
+    accounts,
+    appointments,
+    check,
+    clients,
+    demo,
+    imports,
+    links,
+    practice,
+)
+from sync_ui.services.access import COMMAND
+from sync_ui.services.appointments import Plan
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MODES = click.Choice([mode.value for mode in DisplayMode])
+
+
+def plainly(command: Callable[P, R]) -> Callable[P, R]:
+    """Errors are sentences on stderr."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except SyncError as error:
+            raise click.ClickException(error.sentence) from None
+
+    return wrapped
+
+
+def register_commands(app: Flask) -> None:
+    app.cli.add_command(serve)
+    app.cli.add_command(work)
+    app.cli.add_command(fill_demo)
+    app.cli.add_command(check_health)
+    for group in (user, appointments_group, link):
+        app.cli.add_command(group)
+
+
+@click.command("serve")
+@click.option("--host", default=None, help="Address to listen on (HOST, or 127.0.0.1).")
+@click.option("--port", type=int, default=None, help="Port to listen on (PORT, or 8000).")
+@with_appcontext
+@plainly
+def serve(host: str | None, port: int | None) -> None:
+    """Serve the application and do its background work, until SIGTERM."""
+    server.serve(current_app._get_current_object(), host, port)  # type: ignore[attr-defined]
+
+
+@click.command("worker")
+@with_appcontext
+def work() -> None:
+    """Do the background work alone, until SIGTERM."""
+    worker.run(current_app._get_current_object())  # type: ignore[attr-defined]
+
+
+@click.command("demo")
+@click.option("--password", default=None, help="For all three sign-ins; random if left out.")
+@click.option("--clinicians", type=click.IntRange(1, 50), default=4, show_default=True)
+@click.option("--weeks", type=click.IntRange(1, 52), default=26, show_default=True)
+@with_appcontext
+@plainly
+def fill_demo(password: str | None, clinicians: int, weeks: int) -> None:
+    """Fill in a demo practice with invented people."""
+    click.echo(demo.fill(password=password, clinicians=clinicians, weeks=weeks))
+
+
+@click.command("check")
+@with_appcontext
+def check_health() -> None:
+    """Tell the health of database, keys, worker and public link."""
+    findings = check.findings()
+    for finding in findings:
+        click.echo(f"{'ok     ' if finding.ok else 'PROBLEM'} {finding.subject}: {finding.words}")
+    if not all(finding.ok for finding in findings):
+        sys.exit(1)
+
+
+user = AppGroup("user", help="Users who sign in.")
+
+
+@user.command("create")
+@click.argument("email")
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
+@click.option("--name", default="", help="As calendars show it; else the e-mail's first part.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@plainly
+def create_user(email: str, role: str, name: str, password_stdin: bool) -> None:
+    """Create a user."""
+    password = _password(password_stdin)
+    found = accounts.create_user(
+        COMMAND, email=email, name=name, role=Role(role), password=password
+    )
+    click.echo(found.email)
+
+
+@user.command("list")
+def list_users() -> None:
+    """List every user: id, e-mail address, role, state."""
+    for found in accounts.users():
+        state = "disabled" if found.disabled_at else "active"
+        click.echo(f"{found.id}\t{found.email}\t{found.role.value}\t{state}")
+
+
+appointments_group = AppGroup("appointments", help="The schedule.")
+
+
+@appointments_group.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--clinician", "email", required=True, help="E-mail address of the clinician.")
+@click.option("--dry-run", is_flag=True, help="Tell what would happen, and change nothing.")
+@click.option("--skip-wrong-rows", is_flag=True, help="Import the others if some rows are wrong.")
+@plainly
+def import_file(file: Path, email: str, dry_run: bool, skip_wrong_rows: bool) -> None:
+    """Bring in a calendar: CSV or ICS, told by its content."""
+    clinician_id = accounts.clinician_by_email(email).id
+    data = imports.read_file(file)
+    preview = imports.look(COMMAND, clinician_id, data, take_titles=True)
+    for problem in preview.problems:
+        click.echo(f"line {problem.line}: {problem.reason}", err=True)
+    if preview.problems and not skip_wrong_rows:
+        raise click.ClickException(
+            f"Nothing was imported: {len(preview.problems)} wrong rows. "
+            "Mend the file, or leave them out with --skip-wrong-rows."
+        )
+    if not dry_run:
+        preview = imports.apply(
+            COMMAND, clinician_id, data, take_titles=True, skip_wrong_rows=skip_wrong_rows
+        )
+    click.echo(preview.summary(applied=not dry_run))
+
+
+@appointments_group.command("add")
+@click.option("--clinician", "email", required=True, help="E-mail address of the clinician.")
+@click.option("--client", "names", multiple=True, help="“First Last”; may be given twice.")
+@click.option("--start", type=click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]), required=True)
+@click.option("--minutes", type=click.IntRange(1, 1440), default=50, show_default=True)
+@click.option("--location", default="")
+@plainly
+def add(email: str, names: tuple[str, ...], start: datetime, minutes: int, location: str) -> None:
+    """Add an appointment (practice time) and print its id."""
+    clinician = accounts.clinician_by_email(email)
+    plan = Plan(
+        starts=start,
+        ends=start + timedelta(minutes=minutes),
+        zone=practice.get().zone,
+        location=location,
+        clients=tuple(clients.find_or_create(COMMAND, name, clinician.id) for name in names),
+    )
+    if appointments.clashes(plan, clinician.id):
+        click.echo("Warning: the clinician or a client has another appointment then.", err=True)
+    click.echo(appointments.create(COMMAND, clinician.id, plan, despite_clashes=True).id)
+
+
+@appointments_group.command("cancel")
+@click.argument("appointment_id", type=int)
+@plainly
+def cancel(appointment_id: int) -> None:
+    """Cancel an appointment."""
+    click.echo(appointments.cancel(COMMAND, appointment_id).id)
+
+
+link = AppGroup("link", help="Links that show a calendar outside.")
+
+
+@link.command("create")
+@click.option("--calendar", required=True, help="A clinician's e-mail address, or “practice”.")
+@click.option("--label", required=True, help="What to call the link, e.g. “Anna's iPhone”.")
+@click.option("--display", type=MODES, required=True, help="How clients' names show.")
+@plainly
+def create_link(calendar: str, label: str, display: str) -> None:
+    """Create a link and print its address."""
+    key = _calendar_key(calendar)
+    made = links.create(COMMAND, key, label, DisplayMode(display), confirmed=True)
+    click.echo(links.address(made))
+
+
+@link.command("list")
+def list_links() -> None:
+    """List every link: id, calendar, label, display mode, state, last reading."""
+    for calendar in links.manageable(COMMAND):
+        for found in calendar.links:
+            read = f"{found.read_at:%Y-%m-%d %H:%M}Z {found.read_by}" if found.read_at else "never"
+            columns = (
+                found.id,
+                links.name(calendar),
+                found.label,
+                found.mode.value,
+                links.state(found),
+                read,
+            )
+            click.echo("\t".join(str(column) for column in columns))
+
+
+@link.command("reset")
+@click.argument("link_id", type=int)
+@plainly
+def reset(link_id: int) -> None:
+    """Give a link a new address and print it; the old one is dead."""
+    click.echo(links.address(links.reset(COMMAND, link_id)))
+
+
+@link.command("disable")
+@click.argument("link_id", type=int)
+@plainly
+def disable(link_id: int) -> None:
+    """Turn a link off for good."""
+    click.echo(links.disable(COMMAND, link_id).id)
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\n")
+    if not sys.stdin.isatty():
+        raise click.UsageError("Give the password with --password-stdin.")
+    return getpass("Password: ")
+
+
+def _calendar_key(calendar: str) -> str:
+    if calendar == access.PRACTICE:
+        return calendar
+    return links.key(access.calendar_of(accounts.clinician_by_email(calendar)))

@@ -1,0 +1,74 @@
+"""The health of an installation, in sentences."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from sync_ui import clock
+from sync_ui.models import AuditEntry, Link, Mail, Series, db
+from sync_ui.models.installation import current
+from sync_ui.models.keys import NAMES, path_of
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    subject: str
+    ok: bool
+    words: str
+
+
+def findings() -> list[Finding]:
+    return [_database(), *_keys(), _worker(), _mail(), _public_link()]
+
+
+def _database() -> Finding:
+    try:
+        if db.engine.dialect.name == "sqlite":
+            broken = [row[0] for row in db.session.execute(text("PRAGMA cipher_integrity_check"))]
+            state = db.session.scalar(text("PRAGMA quick_check"))
+            if broken or state != "ok":
+                return Finding("database", False, "damaged. Stop the server, restore a backup.")
+        entries = db.session.scalar(select(func.count(AuditEntry.id)))
+    except SQLAlchemyError:
+        db.session.rollback()
+        return Finding("database", False, "cannot be read.")
+    return Finding("database", True, f"whole ({db.engine.dialect.name}, {entries} audit entries).")
+
+
+def _keys() -> list[Finding]:
+    found = []
+    for name in NAMES:
+        path = path_of(current().config.data_dir, name)
+        private = path.stat().st_mode & 0o077 == 0
+        words = "there, readable by its owner only." if private else "readable by others: chmod 600."
+        found.append(Finding(path.name, private, words))
+    return found
+
+
+def _worker() -> Finding:
+    """The worker keeps series a year ahead and mail moving; both show when it does not."""
+    late = db.session.scalar(
+        select(func.count(Series.id)).where(Series.extended_until < clock.now())
+    )
+    if late:
+        return Finding("worker", False, f"{late} series end too early. Is it running?")
+    return Finding("worker", True, "nothing is overdue.")
+
+
+def _mail() -> Finding:
+    waiting = db.session.scalar(
+        select(func.count(Mail.id)).where(Mail.sent_at.is_(None), Mail.due_at < clock.now())
+    )
+    if current().config.smtp_url is None:
+        return Finding("mail", True, "not set up; “Email link” opens the user's mail program.")
+    return Finding("mail", not waiting, f"{waiting} messages are overdue." if waiting else "sent.")
+
+
+def _public_link() -> Finding:
+    config = current().config
+    links = db.session.scalar(select(func.count(Link.id)).where(Link.disabled_at.is_(None)))
+    if not config.reachable_by_phones:
+        words = f"{config.base_url} is not https or not public: most phones cannot read the "
+        return Finding("public address", True, f"{words}{links} links. See README.")
+    return Finding("public address", True, f"{config.base_url}, {links} links.")

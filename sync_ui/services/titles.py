@@ -1,0 +1,189 @@
+"""Which client an imported event belongs to: from its columns or its title."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from sync_ui.domain.event import Kind
+from sync_ui.domain.reading import Entry
+from sync_ui.errors import Invalid
+from sync_ui.models import Client, ImportedTitle
+from sync_ui.services import clients
+
+# Words that speak of something else than a client, and of what.
+KINDS = (
+    (Kind.SUPERVISION, ("supervision", "consultation group")),
+    (Kind.TIME_OFF, ("vacation", "holiday", "time off", "pto", "day off", "out of office", "leave")),
+    (Kind.MEETING, ("meeting", "staff", "team", "call with", "training", "conference")),
+    (Kind.OTHER, ("lunch", "break", "admin", "notes", "dentist", "gym", "hold", "busy", "blocked")),
+)
+
+_NAME = re.compile(r"[^\W\d_][^\W\d_.'’-]*(?:[.'’-][^\W\d_]*)*")
+_AND = re.compile(r"\s+(?:&|and|\+)\s+|\s*;\s*")
+
+
+class Titles:
+    """The answers to “is this title a client?”, given now or remembered."""
+
+    def __init__(self, answers: Mapping[str, bool], *, take_all: bool) -> None:
+        self._answers = {key(title): is_client for title, is_client in answers.items()}
+        self._take_all = take_all
+        self._asked: Counter[str] = Counter()
+        self._decided: dict[str, bool] = {}
+
+    def is_client(self, title: str, known: bool) -> bool:
+        """`known` titles, and those shaped like “First Last”, are clients unless told otherwise."""
+        self._asked[title] += 1
+        suggested = known or self._take_all or looks_like_a_name(title)
+        self._decided[title] = self._answers.get(key(title), suggested)
+        return self._decided[title]
+
+    def asked(self) -> list[tuple[str, int, bool]]:
+        """(title, how often, whether it is a client), the doubtful first."""
+        return sorted(
+            ((title, count, self._decided[title]) for title, count in self._asked.items()),
+            key=lambda asked: (asked[2], -asked[1], asked[0].casefold()),
+        )
+
+
+class Register:
+    """The practice's clients as an import meets them; new ones are added once."""
+
+    def __init__(self, session: Session, clinician_id: int, titles: Titles) -> None:
+        self._session = session
+        self._clinician_id = clinician_id
+        self._titles = titles
+        self._by_name: dict[str, list[Client]] = {}
+        self._by_internal_id: dict[str, Client] = {}
+        self._remembered: dict[str, ImportedTitle] = {}
+        self.new_clients = 0
+        self._load()
+
+    def attending(self, entry: Entry) -> tuple[tuple[Client, ...], Kind]:
+        """Who comes, and what it is. Raises Invalid for an internal ID that nobody has."""
+        if entry.client_ids or entry.clients:
+            return self._named_in_columns(entry), entry.kind or Kind.SESSION
+        if (entry.kind or Kind.SESSION) is not Kind.SESSION or not entry.title.strip():
+            return (), entry.kind or Kind.OTHER
+        title = " ".join(entry.title.split())
+        known = self._known(title)
+        if self._titles.is_client(title, known is not None):
+            return known or self._create_from(title), Kind.SESSION
+        self._remember(title, None)
+        return (), kind_of(title)
+
+    def _load(self) -> None:
+        active = select(Client).where(Client.archived_at.is_(None))
+        for client in self._session.scalars(active):
+            self._add(client)
+        remembered = select(ImportedTitle).where(ImportedTitle.clinician_id == self._clinician_id)
+        for row in self._session.scalars(remembered):
+            self._remembered[key(row.title)] = row
+
+    def _add(self, client: Client) -> None:
+        full = key(f"{client.first_name} {client.last_name}")
+        self._by_name.setdefault(full, []).append(client)
+        self._by_internal_id[client.internal_id.casefold()] = client
+
+    def _named_in_columns(self, entry: Entry) -> tuple[Client, ...]:
+        by_id = [self._by_internal_id.get(i.strip().casefold()) for i in entry.client_ids]
+        found = [client for client in by_id if client is not None]
+        if entry.client_ids and len(found) == len(by_id):
+            return tuple(found)
+        if not entry.clients:
+            raise Invalid(
+                "No client has this internal ID. Add the client first, or give the name too."
+            )
+        ids = [*entry.client_ids, *[""] * len(entry.clients)]
+        return tuple(
+            self._find_or_create(first, last, internal_id)
+            for (first, last), internal_id in zip(entry.clients, ids, strict=False)
+        )
+
+    def _known(self, title: str) -> tuple[Client, ...] | None:
+        """The clients that a title names, all of them known; else None."""
+        remembered = self._remembered.get(key(title))
+        if remembered is not None and remembered.client is not None:
+            return (remembered.client,)
+        if key(title) in self._by_internal_id:
+            return (self._by_internal_id[key(title)],)
+        named = [self._by_name.get(key(part), []) for part in _AND.split(title)]
+        if all(len(same) == 1 for same in named):
+            return tuple(same[0] for same in named)
+        return None
+
+    def _create_from(self, title: str) -> tuple[Client, ...]:
+        parts = [part for part in _AND.split(title) if part.strip()]
+        couple = len(parts) == 2 and all(looks_like_a_name(part) for part in parts)
+        if couple:
+            return tuple(self._find_or_create(*split(part)) for part in parts)
+        client = self._find_or_create(*split(title))
+        self._remember(title, client)
+        return (client,)
+
+    def _find_or_create(self, first: str, last: str, internal_id: str = "") -> Client:
+        full = f"{first} {last}"
+        remembered = self._remembered.get(key(full))
+        if remembered is not None and remembered.client is not None:
+            return remembered.client
+        same = self._by_name.get(key(full), [])
+        if len(same) > 1:
+            raise Invalid("Several clients have this name. Give the internal ID in the file.")
+        if same:
+            return same[0]
+        client = clients.add(self._session, first, last, internal_id=internal_id)
+        self._session.flush()
+        self._add(client)
+        self._remember(" ".join(full.split()), client)
+        self.new_clients += 1
+        return client
+
+    def _remember(self, title: str, client: Client | None) -> None:
+        """So that a client who is renamed here is found again next week."""
+        row = self._remembered.get(key(title))
+        if row is None:
+            row = ImportedTitle(clinician_id=self._clinician_id, title=title)
+            self._session.add(row)
+            self._remembered[key(title)] = row
+        row.client = client
+
+
+def key(title: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", title).split()).casefold()
+
+
+def split(name: str) -> tuple[str, str]:
+    """“First Middle Last” and “Last, First” → (first names, last name)."""
+    last, comma, first = name.partition(",")
+    if comma and first.strip():
+        return first.strip(), last.strip()
+    first, _, last = " ".join(name.split()).rpartition(" ")
+    return (first, last) if first else (last, "")
+
+
+def looks_like_a_name(title: str) -> bool:
+    """“First Last” in two to four words, each beginning with a capital; “von” and its like may not."""
+    if kind_of(title) is not Kind.OTHER or _tells_of_else(title):
+        return False
+    words = " ".join(split(title)).split()
+    if not 2 <= len(words) <= 4 or not all(_NAME.fullmatch(word) for word in words):
+        return False
+    return not words[0][0].islower() and not words[-1][0].islower()
+
+
+def kind_of(title: str) -> Kind:
+    """What an event without a client is, by the words of its title."""
+    lowered = f" {key(title)} "
+    for kind, words in KINDS:
+        if any(f" {word}" in lowered for word in words):
+            return kind
+    return Kind.OTHER
+
+
+def _tells_of_else(title: str) -> bool:
+    lowered = f" {key(title)} "
+    return any(f" {word}" in lowered for _, words in KINDS for word in words)

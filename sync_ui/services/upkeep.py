@@ -1,0 +1,55 @@
+"""What must happen without anyone asking; all of it can be done again at any time."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy import delete, or_
+
+from sync_ui import clock
+from sync_ui.models import Code, ImportFile, Mail, Session, SignInFailure, db, transaction
+from sync_ui.services import accounts, links, mail, series
+from sync_ui.services.access import WORKER
+from sync_ui.services.audit import Action, record
+
+KEPT = timedelta(days=1)
+
+log = logging.getLogger(__name__)
+
+
+def sweep() -> None:
+    """Whatever is owed and undone, done: each part by itself, so that one cannot stop another."""
+    parts: tuple[Callable[[], object], ...] = (
+        lambda: links.expire(WORKER),
+        links.write_journal,
+        mail.send_due,
+        lambda: series.extend(WORKER),
+        clean_up,
+    )
+    for part in parts:
+        try:
+            part()
+        except Exception as error:
+            # Whatever it is, the other parts and the next sweep go on.
+            log.error("A part of the sweep failed: %s", type(error).__name__)
+            db.session.rollback()
+
+
+def clean_up() -> int:
+    """Spent codes, ended sessions, forgotten uploads and sent mail are gone. Returns how many."""
+    now = clock.now()
+    made_before, seen_before = accounts.expired_before(now)
+    over = (
+        delete(Code).where(Code.expires_at < now - KEPT),
+        delete(Session).where(
+            or_(Session.created_at < made_before, Session.seen_at < seen_before)
+        ),
+        delete(SignInFailure).where(SignInFailure.last_at < now - KEPT),
+        delete(ImportFile).where(ImportFile.created_at < now - KEPT),
+        delete(Mail).where(Mail.sent_at < now - 30 * KEPT),
+    )
+    with transaction() as session:
+        removed = sum(session.execute(statement).rowcount for statement in over)  # type: ignore[attr-defined]
+        if removed:
+            record(session, WORKER, Action.CLEANED_UP, count=removed)
+    return removed

@@ -1,0 +1,62 @@
+"""Background work: Huey executes and schedules what the services do.
+
+Tasks carry nothing but their name. Whatever a lost task leaves undone, the
+sweep finds, once a minute.
+"""
+
+import logging
+
+from flask import Flask
+from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
+from huey.consumer import Consumer
+
+from sync_ui.config import Config
+from sync_ui.models.installation import Installation
+from sync_ui.services import upkeep
+
+log = logging.getLogger(__name__)
+
+
+def make_huey(config: Config) -> Huey:
+    """An SQLite file by default; Redis, or else PostgreSQL, when several machines run."""
+    if config.redis_url:
+        return RedisHuey("sync-calendar", url=config.redis_url)
+    if config.database_url:
+        dsn = config.database_url.replace("postgresql+psycopg", "postgresql", 1)
+        return PostgresHuey("sync-calendar", dsn=dsn)
+    return SqliteHuey("sync-calendar", filename=str(config.data_dir / "tasks.db"))
+
+
+def init_app(app: Flask) -> Huey:
+    """Tasks run inside the application; `app.extensions["huey"]` takes them."""
+    installation: Installation = app.extensions["installation"]
+    huey = make_huey(installation.config)
+
+    @huey.task()
+    def sweep_now() -> None:
+        with app.app_context():
+            upkeep.sweep()
+
+    @huey.periodic_task(crontab(minute="*"))
+    def sweep_each_minute() -> None:
+        with app.app_context():
+            upkeep.sweep()
+
+    app.extensions["huey"] = huey
+    app.extensions["sweep_now"] = sweep_now
+    return huey
+
+
+def run(app: Flask) -> None:
+    """Work until SIGTERM or SIGINT; the task at hand is finished first."""
+    huey: Huey = app.extensions["huey"]
+    app.extensions["sweep_now"]()
+    Consumer(huey, workers=1, worker_type="thread", initial_delay=0.2, max_delay=2.0).run()
+
+
+def wake(app: Flask) -> None:
+    """Let the worker look now; if that fails it looks within a minute anyway."""
+    try:
+        app.extensions["sweep_now"]()
+    except Exception as error:
+        log.warning("The worker could not be woken: %s", type(error).__name__)
