@@ -169,6 +169,18 @@ def icsx5(https_url: str) -> str:
     return re.sub("^http", "webcal", https_url)
 
 
+def ways_in(https_url: str, name: str) -> dict[str, str]:
+    """Every link that adds the feed to an app, by the name of its function here."""
+    return {
+        "webcal": webcal(https_url),
+        "google": google(https_url),
+        "outlook_com": outlook_com(https_url, name),
+        "microsoft_365": microsoft_365(https_url, name),
+        "windows_outlook": windows_outlook(https_url),
+        "icsx5": icsx5(https_url),
+    }
+
+
 def _add_from_web(host: str, https_url: str, name: str) -> str:
     # https, not webcal: pasted as webcal it subscribes, but stays empty.
     url, title = quote(https_url, safe=""), quote(name, safe="")

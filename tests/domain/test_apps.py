@@ -198,5 +198,16 @@ def test_icsx5_keeps_the_encryption() -> None:
     assert apps.icsx5("http://192.168.1.5:8000/cal/x.ics") == "webcal://192.168.1.5:8000/cal/x.ics"
 
 
+def test_every_way_in_goes_by_its_name() -> None:
+    assert apps.ways_in(FEED, "Dr. Ünlü") == {
+        "webcal": apps.webcal(FEED),
+        "google": apps.google(FEED),
+        "outlook_com": apps.outlook_com(FEED, "Dr. Ünlü"),
+        "microsoft_365": apps.microsoft_365(FEED, "Dr. Ünlü"),
+        "windows_outlook": apps.windows_outlook(FEED),
+        "icsx5": apps.icsx5(FEED),
+    }
+
+
 def test_every_family_says_how_fast_it_follows() -> None:
     assert set(HOW_FAST) == set(Family)
