@@ -12,7 +12,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 
 document.addEventListener("htmx:sendError", () => {
-  showFailure("The server cannot be reached. Nothing was changed. Please try again.");
+  showFailure("The server cannot be reached. Please check your connection and try again.");
 });
 
 document.addEventListener("htmx:timeout", () => {
