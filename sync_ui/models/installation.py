@@ -2,6 +2,8 @@
 
 import hashlib
 import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,18 +59,21 @@ def prepare(config: Config) -> Installation:
     return Installation(config, found, Journal(config.data_dir / "revoked.log"))
 
 
-def hold(data_dir: Path) -> FileLock:
-    """Keep every other server away from the data directory while the lock is held."""
-    _make_directory(data_dir)
+@contextmanager
+def hold(data_dir: Path, seconds_to_wait: float = 0) -> Iterator[None]:
+    """Keep every other server away from the data directory. Raises CannotStart."""
     lock = FileLock(data_dir / "server.lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=seconds_to_wait)
     except Timeout:
         raise CannotStart(
             "another server is using this data directory. Stop it first, "
             "or choose another directory with SYNC_DATA_DIR."
         ) from None
-    return lock
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _make_directory(data_dir: Path) -> None:

@@ -3,7 +3,7 @@
 import logging
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 
@@ -181,10 +181,10 @@ _LOOK_UP = (
 
 def _ended_at(found: Row[Any], digest: str, now: datetime) -> datetime | None:
     """When the link died; an old backup cannot revive what the journal names."""
-    ends = [t for t in (found.retired_at, found.disabled_at, found.expires_at) if t]
-    if ends and min(ends) <= now:
-        return min(ends)
-    return now if digest in current().journal else None
+    ends = [t for t in (found.retired_at, found.disabled_at, found.expires_at) if t and t <= now]
+    if digest in current().journal:
+        ends.append(found.link_changed_at)
+    return min(ends, default=None)
 
 
 def _dead(
@@ -204,14 +204,16 @@ def _dead(
         name="Calendar link turned off",
         description="Ask your practice for a new link, then remove this calendar.",
         zone=found.zone,
-        changed_at=validators.last_modified(ended_at, now, found.zone),
+        changed_at=ended_at.replace(microsecond=0),
     )
+    # Later than anything the link has said while it lived, so that no reader hears "unchanged".
+    changed_at = max(found.changed_at, found.link_changed_at, found.policy_changed_at, ended_at)
     answer = Answer(
         200,
         ics_write.notice(calendar, today, today.year),
         file_name,
-        validators.etag(FORMAT, "notice", found.uid, today),
-        calendar.changed_at,
+        validators.etag(FORMAT, "notice", found.uid, ended_at, today),
+        validators.last_modified(changed_at + timedelta(seconds=1), now, found.zone),
     )
     if _unchanged(answer, if_none_match, if_modified_since, now):
         return Answer(304, b"", file_name, answer.etag, answer.last_modified)
