@@ -40,7 +40,9 @@ class Server:
         except smtplib.SMTPRecipientsRefused:
             raise MailError("the mail server refuses the address", permanent=True) from None
         except (OSError, smtplib.SMTPException) as error:
-            raise MailError(f"the mail server failed ({type(error).__name__})", permanent=False) from None
+            raise MailError(
+                f"the mail server failed ({type(error).__name__})", permanent=False
+            ) from None
 
     def _connect(self) -> smtplib.SMTP:
         url = urlsplit(self.url)

@@ -209,7 +209,9 @@ def check_opens(engine: Engine) -> None:
                 connection.execute(text("SELECT 1"))
     except DBAPIError as error:
         if engine.dialect.name != "sqlite":
-            raise CannotStart("the database that SYNC_DATABASE_URL names does not answer.") from None
+            raise CannotStart(
+                "the database that SYNC_DATABASE_URL names does not answer."
+            ) from None
         if "locked" in str(error) or "readonly" in str(error) or "unable to open" in str(error):
             raise CannotStart("the database file cannot be opened or is locked.") from None
         raise CannotStart(

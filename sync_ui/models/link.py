@@ -95,4 +95,3 @@ class Code(Row):
     browser: Mapped[str | None]
 
     link: Mapped[Link] = relationship()
-

@@ -152,9 +152,7 @@ def create_user(
     return user
 
 
-def add_user(
-    session: Transaction, email: str, name: str, role: Role, password_hash: str
-) -> User:
+def add_user(session: Transaction, email: str, name: str, role: Role, password_hash: str) -> User:
     """Add a user to the transaction under way. Raises Conflict."""
     if session.scalar(select(User.id).where(User.email == email)) is not None:
         raise Conflict("There is a user with this e-mail address already.")

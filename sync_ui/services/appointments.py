@@ -47,9 +47,7 @@ class Day:
     appointments: list[Appointment]
 
 
-def agenda(
-    actor: Actor, first: date, days: int, clinician_id: int | None = None
-) -> list[Day]:
+def agenda(actor: Actor, first: date, days: int, clinician_id: int | None = None) -> list[Day]:
     """`days` days from `first` on in the practice's zone; of one clinician, or of all the actor's.
 
     Raises NotFound for a clinician whose schedule is not the actor's.

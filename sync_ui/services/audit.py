@@ -73,6 +73,4 @@ def record(
 
 
 def latest(limit: int = 100) -> list[AuditEntry]:
-    return list(
-        db.session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit))
-    )
+    return list(db.session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit)))

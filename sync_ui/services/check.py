@@ -41,7 +41,9 @@ def _keys() -> list[Finding]:
     for name in NAMES:
         path = path_of(current().config.data_dir, name)
         private = path.stat().st_mode & 0o077 == 0
-        words = "there, readable by its owner only." if private else "readable by others: chmod 600."
+        words = (
+            "there, readable by its owner only." if private else "readable by others: chmod 600."
+        )
         found.append(Finding(path.name, private, words))
     return found
 

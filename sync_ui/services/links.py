@@ -112,9 +112,7 @@ def disallow(actor: Actor, calendar_key: str) -> int:
         ended = live(calendar)
         for link in ended:
             _end(session, link)
-        record(
-            session, actor, Action.LINKS_DISABLED, f"calendar:{calendar.id}", count=len(ended)
-        )
+        record(session, actor, Action.LINKS_DISABLED, f"calendar:{calendar.id}", count=len(ended))
     write_journal()
     return len(ended)
 
@@ -138,9 +136,7 @@ def create(
     return link
 
 
-def change_mode(
-    actor: Actor, link_id: int, mode: DisplayMode, *, confirmed: bool = False
-) -> Link:
+def change_mode(actor: Actor, link_id: int, mode: DisplayMode, *, confirmed: bool = False) -> Link:
     """The link shows names so from its next reading on, in every app that has it.
 
     Raises NotFound, Conflict for a dead link, Refused above the practice's
@@ -299,9 +295,7 @@ def write_journal() -> None:
     current().journal.add(dead, clock.now())
 
 
-def _add(
-    session: Session, actor: Actor, calendar: Calendar, label: str, mode: DisplayMode
-) -> Link:
+def _add(session: Session, actor: Actor, calendar: Calendar, label: str, mode: DisplayMode) -> Link:
     if calendar.clinician is not None and calendar.clinician.archived_at is not None:
         raise Conflict("This clinician has left the practice; the calendar cannot be shared.")
     link = Link(

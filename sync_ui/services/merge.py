@@ -137,9 +137,7 @@ class Merge:
         found.import_digest = digest(plan)
         return Outcome.CANCELLED if cancelled else Outcome.CHANGED
 
-    def _take_series(
-        self, entry: Entry, plan: Plan, found: Series | None
-    ) -> tuple[Outcome, int]:
+    def _take_series(self, entry: Entry, plan: Plan, found: Series | None) -> tuple[Outcome, int]:
         outcomes: set[Outcome] = set()
         if found is None:
             found = self._add_series(entry.key)

@@ -17,7 +17,10 @@ from sync_ui.services import clients
 # Words that speak of something else than a client, and of what.
 KINDS = (
     (Kind.SUPERVISION, ("supervision", "consultation group")),
-    (Kind.TIME_OFF, ("vacation", "holiday", "time off", "pto", "day off", "out of office", "leave")),
+    (
+        Kind.TIME_OFF,
+        ("vacation", "holiday", "time off", "pto", "day off", "out of office", "leave"),
+    ),
     (Kind.MEETING, ("meeting", "staff", "team", "call with", "training", "conference")),
     (Kind.OTHER, ("lunch", "break", "admin", "notes", "dentist", "gym", "hold", "busy", "blocked")),
 )

@@ -41,9 +41,7 @@ def clean_up() -> int:
     made_before, seen_before = accounts.expired_before(now)
     over = (
         delete(Code).where(Code.expires_at < now - KEPT),
-        delete(Session).where(
-            or_(Session.created_at < made_before, Session.seen_at < seen_before)
-        ),
+        delete(Session).where(or_(Session.created_at < made_before, Session.seen_at < seen_before)),
         delete(SignInFailure).where(SignInFailure.last_at < now - KEPT),
         delete(ImportFile).where(ImportFile.created_at < now - KEPT),
         delete(Mail).where(Mail.sent_at < now - 30 * KEPT),

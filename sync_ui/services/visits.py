@@ -94,6 +94,4 @@ def _store(latest: dict[int, tuple[str, datetime]]) -> None:
                 continue
             if link.read_at is None:
                 record(session, access.PHONE, Action.LINK_FIRST_READ, f"link:{link_id}")
-            session.execute(
-                update(Link).where(Link.id == link_id).values(read_at=at, read_by=app)
-            )
+            session.execute(update(Link).where(Link.id == link_id).values(read_at=at, read_by=app))

@@ -5,6 +5,7 @@ from flask_wtf import CSRFProtect
 from htmx_flask import Htmx
 
 from sync_ui import config as configuration
+from sync_ui import worker
 from sync_ui.cli import register_commands
 from sync_ui.config import ROOT, Config
 from sync_ui.models import installation
@@ -66,5 +67,6 @@ def build(config: Config | None = None) -> Flask:
     pages.init_app(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    worker.init_app(app)
     register_commands(app)
     return app

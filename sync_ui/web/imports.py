@@ -92,9 +92,9 @@ def _content() -> bytes:
 
 
 def _upload_page(form: UploadForm, status: int = 0) -> View:
-    return render_template(
-        "imports/upload.html", form=form, columns=csv_read.COLUMNS
-    ), status or (422 if form.errors else 200)
+    return render_template("imports/upload.html", form=form, columns=csv_read.COLUMNS), status or (
+        422 if form.errors else 200
+    )
 
 
 def _preview_page(file_id: int, form: AcceptForm, error: SyncError | None = None) -> View:

@@ -4,7 +4,15 @@ from io import BytesIO
 
 import qrcode
 import qrcode.image.svg
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    current_app,
+    flash,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask_wtf import FlaskForm
 from htmx_flask import request as htmx_request
 from markupsafe import Markup
@@ -12,6 +20,7 @@ from werkzeug.wrappers import Response
 from wtforms import BooleanField, HiddenField, RadioField, StringField
 from wtforms.validators import InputRequired
 
+from sync_ui import worker
 from sync_ui.domain import apps
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Permission
@@ -48,9 +57,7 @@ class LinkForm(FlaskForm):  # type: ignore[misc]
 @guard(Permission.OWN_LINKS)
 def calendars() -> View:
     """Every calendar that the actor may share, and the state of its links."""
-    return render_template(
-        "links/calendars.html", calendars=links.manageable(actor()), links=links
-    )
+    return render_template("links/calendars.html", calendars=links.manageable(actor()), links=links)
 
 
 @blueprint.get("/calendars/<key>/sync")
@@ -143,6 +150,7 @@ def send(key: str, link_id: int) -> View:
     if not mail.is_configured():
         return _page(calendar, link, mailto=mail.mailto(actor(), link_id))
     mail.owe_link(actor(), link_id)
+    worker.wake(current_app)
     return _done(calendar, "The link is on its way to your own e-mail address.", link)
 
 

@@ -28,9 +28,7 @@ A_YEAR = int(timedelta(days=365).total_seconds())
 class Sessions(SecureCookieSessionInterface):
     """No cookie, and no `Vary: Cookie`, on the feed: whatever looked at the session."""
 
-    def save_session(
-        self, app: Flask, session: SessionMixin, response: Response
-    ) -> None:
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         if request.blueprint != "feeds":
             super().save_session(app, session, response)
 
