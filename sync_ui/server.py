@@ -20,7 +20,7 @@ from flask import Flask
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server import Server
+from granian.server.mp import MPServer
 
 from sync_ui import config, worker
 from sync_ui.errors import CannotStart
@@ -90,10 +90,10 @@ def _port_error(host: str, port: int) -> OSError | None:
     return None
 
 
-def web_server(host: str, port: int) -> Server:
+def web_server(host: str, port: int) -> MPServer:
     # Granian takes the start method from here; "fork" would hand on open files.
     multiprocessing.set_start_method("spawn", force=True)
-    server = Server(
+    server = MPServer(
         "app:app",
         address=host,
         port=port,

@@ -32,12 +32,12 @@ def init_app(app: Flask) -> Huey:
     installation: Installation = app.extensions["installation"]
     huey = make_huey(installation.config)
 
-    @huey.task()
+    @huey.task()  # type: ignore[untyped-decorator]
     def sweep_now() -> None:
         with app.app_context():
             upkeep.sweep()
 
-    @huey.periodic_task(crontab(minute="*"))
+    @huey.periodic_task(crontab(minute="*"))  # type: ignore[untyped-decorator]
     def sweep_each_minute() -> None:
         with app.app_context():
             upkeep.sweep()

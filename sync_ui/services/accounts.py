@@ -7,16 +7,17 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session as Transaction
 
 from sync_ui import clock
 from sync_ui.domain import tokens
 from sync_ui.domain.roles import Permission, Role
 from sync_ui.errors import Conflict, Invalid, NotFound, Refused, Throttled
 from sync_ui.models import Clinician, Session, SignInFailure, User, db, transaction
-from sync_ui.models.database import Session as Transaction
 from sync_ui.services import access, links, people
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
+from sync_ui.services.practice import checked_name
 
 SHORTEST_PASSWORD = 15
 LONGEST_PASSWORD = 256
@@ -142,7 +143,7 @@ def create_user(
     """
     access.require(actor, Permission.PEOPLE)
     email = checked_email(email)
-    name = people.checked_name(name or email.split("@")[0])
+    name = checked_name(name or email.split("@")[0])
     password_hash = hashed(checked_password(password, email, name))
     with transaction() as session:
         user = add_user(session, email, name, role, password_hash)
@@ -173,7 +174,7 @@ def change_user(
         found = user(user_id)
         if role is not Role.ADMINISTRATOR:
             _keep_an_administrator(found)
-        found.name, found.role = people.checked_name(name), role
+        found.name, found.role = checked_name(name), role
         if (role is Role.CLINICIAN or sees_clients) and found.clinician is None:
             people.add_clinician(session, found.name, found)
         record(session, actor, Action.USER_CHANGED, f"user:{user_id}", role=role.value)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, selectinload
 from sync_ui import clock
 from sync_ui.domain import recurrence
 from sync_ui.domain.event import GONE, HOME_VISIT, TELEHEALTH, Kind, Status
+from sync_ui.domain.roles import Permission
 from sync_ui.errors import Conflict, Invalid, NotFound
 from sync_ui.models import Appointment, AppointmentClient, Client, Clinician, db, transaction
 from sync_ui.services import access, calendars, clients, practice
@@ -68,7 +69,7 @@ def agenda(actor: Actor, first: date, days: int, clinician_id: int | None = None
     if clinician_id is not None:
         access.clinician(actor, clinician_id)
         wanted = wanted.where(Appointment.clinician_id == clinician_id)
-    elif not actor.may(access.Permission.EVERY_SCHEDULE):
+    elif not actor.may(Permission.EVERY_SCHEDULE):
         wanted = wanted.where(Appointment.clinician_id == actor.clinician_id)
     found = list(db.session.scalars(wanted))
     dates = [first + timedelta(days=n) for n in range(days)]

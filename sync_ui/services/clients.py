@@ -231,7 +231,7 @@ def _checked_internal_id(session: Session, internal_id: str, own_id: int | None 
 def _free_internal_id(session: Session) -> str:
     """Random, since an ID made from a name or a date would tell of it (45 CFR 164.514(c))."""
     digits = 4
-    while session.scalar(select(func.count(Client.id))) > 10**digits // 4:  # type: ignore[operator]
+    while session.scalar(select(func.count(Client.id))) > 10**digits // 4:
         digits += 1
     while True:
         chosen = str(secrets.randbelow(9 * 10 ** (digits - 1)) + 10 ** (digits - 1))

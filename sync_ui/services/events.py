@@ -72,7 +72,9 @@ def today(zone: str, now: datetime) -> date:
     return now.astimezone(ZoneInfo(zone)).date()
 
 
-def _appointments(clinician_id: int | None, starts: datetime, ends: datetime) -> Select[Any]:
+def _appointments(
+    clinician_id: int | None, starts: datetime, ends: datetime
+) -> Select[*tuple[Any, ...]]:
     """Columns rather than objects: a feed reads thousands of rows."""
     wanted = (
         select(

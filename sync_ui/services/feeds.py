@@ -130,7 +130,7 @@ def _read(digest: str, if_none_match: str | None, if_modified_since: str | None)
     return answer
 
 
-def _heading(found: Row[Any], digest: str, now: datetime) -> Answer:
+def _heading(found: Row[*tuple[Any, ...]], digest: str, now: datetime) -> Answer:
     """The answer without its body: what a 304 says, from one indexed read."""
     today = events.today(found.zone, now)
     name = found.clinician_name or found.name
@@ -179,7 +179,7 @@ _LOOK_UP = (
 )
 
 
-def _ended_at(found: Row[Any], digest: str, now: datetime) -> datetime | None:
+def _ended_at(found: Row[*tuple[Any, ...]], digest: str, now: datetime) -> datetime | None:
     """When the link died; an old backup cannot revive what the journal names."""
     ends = [t for t in (found.retired_at, found.disabled_at, found.expires_at) if t and t <= now]
     if digest in current().journal:
@@ -188,7 +188,7 @@ def _ended_at(found: Row[Any], digest: str, now: datetime) -> datetime | None:
 
 
 def _dead(
-    found: Row[Any],
+    found: Row[*tuple[Any, ...]],
     ended_at: datetime,
     now: datetime,
     if_none_match: str | None,
@@ -245,7 +245,7 @@ def _last_good(digest: str) -> Answer:
     return answer
 
 
-def _write(found: Row[Any], answer: Answer, now: datetime) -> bytes:
+def _write(found: Row[*tuple[Any, ...]], answer: Answer, now: datetime) -> bytes:
     assert answer.last_modified is not None
     calendar = ics_write.Calendar(
         uid=found.uid,

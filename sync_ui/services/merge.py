@@ -148,11 +148,11 @@ class Merge:
         existing = self._turns[found.id]
         for name, turn in wanted.items():
             outcomes.add(self._take_turn(found, name, turn))
-        for name, turn in existing.items():
-            if name not in wanted and self._in_reach(turn) and turn.status not in GONE:
-                gone = replace(self._plan_of(turn, plan), status=Status.CANCELLED)
-                appointments.fill(self._session, turn, gone, self.at)
-                turn.import_digest = None
+        for name, stored in existing.items():
+            if name not in wanted and self._in_reach(stored) and stored.status not in GONE:
+                gone = replace(self._plan_of(stored, plan), status=Status.CANCELLED)
+                appointments.fill(self._session, stored, gone, self.at)
+                stored.import_digest = None
                 outcomes.add(Outcome.CANCELLED)
         return _together(outcomes), len(wanted)
 

@@ -1,6 +1,5 @@
 """Series: repeating rules, kept as appointments a year ahead."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -64,26 +63,32 @@ def _extend(session: Session, series: Series, until: datetime) -> int:
 def walls(series: Series, after: datetime, before: datetime) -> list[datetime]:
     """The wall times at which the series' turns begin, between two moments."""
     zone = ZoneInfo(series.zone)
-    bounds = [moment.astimezone(zone).replace(tzinfo=None) for moment in (after, before)]
+    first, end = (moment.astimezone(zone).replace(tzinfo=None) for moment in (after, before))
+    start, exceptions, additions = _rule_times(series)
+    found = recurrence.expand(
+        series.rule,
+        start,
+        series.zone,
+        first.date() if series.all_day else first,
+        end.date() if series.all_day else end,
+        exceptions=exceptions,
+        additions=additions,
+    )
+    return [as_wall(begin) for begin in found]
+
+
+def _rule_times(
+    series: Series,
+) -> tuple[datetime | date, list[datetime | date], list[datetime | date]]:
+    """The rule's start, exceptions and additions: days for an all-day series, else wall times."""
+    times = [
+        [datetime.fromisoformat(text) for text in texts]
+        for texts in (series.exceptions, series.additions)
+    ]
     if not series.all_day:
-        found: Iterable[datetime | date] = recurrence.expand(
-            series.rule,
-            series.starts_local,
-            series.zone,
-            *bounds,
-            exceptions=[datetime.fromisoformat(text) for text in series.exceptions],
-            additions=[datetime.fromisoformat(text) for text in series.additions],
-        )
-    else:
-        found = recurrence.expand(
-            series.rule,
-            series.starts_local.date(),
-            series.zone,
-            *(bound.date() for bound in bounds),
-            exceptions=[date.fromisoformat(text[:10]) for text in series.exceptions],
-            additions=[date.fromisoformat(text[:10]) for text in series.additions],
-        )
-    return [as_wall(start) for start in found]
+        return series.starts_local, [*times[0]], [*times[1]]
+    exceptions, additions = ([time.date() for time in some] for some in times)
+    return series.starts_local.date(), [*exceptions], [*additions]
 
 
 def as_wall(start: datetime | date) -> datetime:
