@@ -40,6 +40,8 @@ from sync_ui.domain.reading import (
 from sync_ui.errors import Invalid
 
 USUAL_MINUTES = 50
+_MAX_HEADER = 10_000
+_MAX_CLIENTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +292,7 @@ def _table(lines: Sequence[str]) -> _Table:
     """The header is the row near the top, under the separator, that says most."""
     best: tuple[int, int, str, list[str]] = (0, 0, ",", [])
     for at, line in enumerate(lines[:20]):
-        for delimiter in ",;\t":
+        for delimiter in ",;\t" if len(line) <= _MAX_HEADER else "":
             columns = _known_columns(line, delimiter)
             number = sum(bool(name) for name in columns)
             if number > best[0]:
@@ -316,7 +318,12 @@ def _known_columns(line: str, delimiter: str) -> list[str]:
 def _refuse_missing(columns: Sequence[str]) -> None:
     known = [name for name in columns if name]
     # Only known names are told: without a header the first row holds clients.
-    found = f"Found: {', '.join(known)}." if known else "No column that is known was found."
+    if not known:
+        raise Invalid(
+            "This is neither a calendar nor a table with known columns. The first row of a table"
+            " names its columns; Start Date and Client (or Title) are needed."
+        )
+    found = f"Found: {', '.join(known)}."
     if "Start Date" not in known and "Start" not in known:
         raise Invalid(f"A column Start Date (or Start, with day and time) is needed. {found}")
     if not set(_SUBJECTS) & set(known):
@@ -361,7 +368,7 @@ class _Reader:
 
     def notes(self) -> Iterator[str]:
         if self._order_open:
-            order = "day/month" if self._day_first else "month/day"
+            order = moments.order_name(day_first=self._day_first)
             yield f"Dates such as 03/04/2026 were read as {order}."
         if self._without_end:
             yield (
@@ -400,10 +407,13 @@ class _Reader:
         clients = _clients(row)
         client_ids = _client_ids(row)
         title = one_line(row.first("Title"))
-        if not (clients or client_ids or title):
+        kind = _kind(row.first("Type"))
+        if len(clients) > _MAX_CLIENTS or len(client_ids) > _MAX_CLIENTS:
+            raise Invalid(f"It names more than {_MAX_CLIENTS} clients. Split the row.")
+        if not (clients or client_ids or title) and kind in (None, Kind.SESSION):
             raise Invalid("It names no client and has no title. Fill in one of them.")
         return Entry(
-            key=_key(row, clients, client_ids, title, starts),
+            key=_key(row, clients, client_ids, title or row.first("Type"), starts),
             line=row.line,
             starts=starts,
             ends=ends,
@@ -412,7 +422,7 @@ class _Reader:
             location=one_line(row.first("Location")),
             note=row.first("Notes"),
             status=_status(row.first("Status")),
-            kind=_kind(row.first("Type")),
+            kind=kind,
             clients=clients,
             client_ids=client_ids,
         )
@@ -440,10 +450,8 @@ class _Reader:
         begins = datetime.combine(start.day, start.clock)
         ends = self._end(row, begins, end)
         if start.offset is not None:
-            begins = _local(begins - start.offset, zone)
-        offset = end.offset if end.offset is not None else start.offset
-        if offset is not None:
-            ends = _local(ends - offset, zone)
+            until = ends - (start.offset if end.offset is None else end.offset)
+            begins, ends, zone = _on_clocks(begins - start.offset, until, zone)
         if ends <= begins:
             raise Invalid("It ends before it begins. Correct its times.")
         return begins, ends, zone
@@ -495,9 +503,18 @@ def _day_after(first: date, end: Moment) -> date:
     return last + timedelta(days=1)
 
 
-def _local(moment: datetime, zone: str) -> datetime:
-    """A moment in UTC (without zone) as wall time in `zone`."""
-    return moment.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None, fold=0)
+def _on_clocks(begins: datetime, ends: datetime, zone: str) -> tuple[datetime, datetime, str]:
+    """Moments in UTC (without zone) as wall times in `zone`.
+
+    They stay in UTC if the clocks of the zone show one of them twice.
+    """
+    walls = []
+    for moment in (begins, ends):
+        local = moment.replace(tzinfo=UTC).astimezone(ZoneInfo(zone))
+        if local.fold:
+            return begins, ends, "UTC"
+        walls.append(local.replace(tzinfo=None))
+    return walls[0], walls[1], zone
 
 
 def _clients(row: _Row) -> tuple[tuple[str, str], ...]:

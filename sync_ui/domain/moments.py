@@ -74,6 +74,10 @@ def day_comes_first(cells: Iterable[str], zone: str) -> tuple[bool, bool]:
     return votes[True] > votes[False], False
 
 
+def order_name(*, day_first: bool) -> str:
+    return "day/month" if day_first else "month/day"
+
+
 def moment(cell: str, *, day_first: bool) -> Moment:
     """The day and the time in a cell. Raises `Invalid` for anything else in it."""
     text = _spaced(cell)
@@ -130,7 +134,8 @@ def _calendar_day(match: re.Match[str], *, day_first: bool) -> date:
     try:
         at = date(year, month, day)
     except ValueError:
-        raise Invalid(f"“{shortened(match[0])}” is no day of the calendar.") from None
+        order = f", read as {order_name(day_first=day_first)}" if "a" in found else ""
+        raise Invalid(f"“{shortened(match[0])}” is no day of the calendar{order}.") from None
     if not 1900 <= year <= 2200:
         raise Invalid(f"Its year {year} is not between 1900 and 2200.")
     return at

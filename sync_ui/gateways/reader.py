@@ -19,7 +19,7 @@ from typing import Any
 from sync_ui.domain.event import Kind, Status
 from sync_ui.domain.ics_read import read
 from sync_ui.domain.reading import MAX_BYTES, Entry, Occurrence, Problem, Reading, as_utf8
-from sync_ui.errors import Invalid
+from sync_ui.errors import Invalid, Unavailable
 
 try:
     import resource
@@ -58,7 +58,7 @@ def read_in_child(
 
     Raises `Invalid` for a file that cannot be read, and for one that takes more
     than `cpu_seconds` of processor time, three times that on the clock, or
-    `memory_mb` MB.
+    `memory_mb` MB; `Unavailable` if no child can be started.
     """
     if len(data) > MAX_BYTES:
         as_utf8(data)  # refuses with its sentence, before anything is started
@@ -73,12 +73,14 @@ def read_in_child(
             timeout=cpu_seconds * _WALL_PER_CPU_SECOND,
             check=True,
         )
-        answer = json.loads(child.stdout)
+        told = json.loads(child.stdout)
     except (subprocess.SubprocessError, ValueError):
         raise Invalid(_PAST_LIMITS) from None
-    if "invalid" in answer:
-        raise Invalid(answer["invalid"])
-    return _reading(answer)
+    except OSError:
+        raise Unavailable("The server has no room to read a file now. Try again later.") from None
+    if "invalid" in told:
+        raise Invalid(told["invalid"])
+    return _reading(told)
 
 
 def answer(zone: str, today: str, cpu_seconds: str, memory_mb: str) -> None:
@@ -117,12 +119,12 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _reading(answer: dict[str, Any]) -> Reading:
+def _reading(plain: dict[str, Any]) -> Reading:
     return Reading(
-        entries=tuple(_entry(each) for each in answer["entries"]),
-        problems=tuple(Problem(**each) for each in answer["problems"]),
-        source=answer["source"],
-        notes=tuple(answer["notes"]),
+        entries=tuple(_entry(each) for each in plain["entries"]),
+        problems=tuple(Problem(**each) for each in plain["problems"]),
+        source=plain["source"],
+        notes=tuple(plain["notes"]),
     )
 
 
