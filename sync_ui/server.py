@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 
+import click
 from flask import Flask
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
@@ -59,12 +60,12 @@ def serve(app: Flask, host: str | None = None, port: int | None = None) -> None:
 
 def greet(host: str, port: int) -> None:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        print("Running as root: a user of its own would be safer.", flush=True)
+        click.echo("Running as root: a user of its own would be safer.", err=True)
     address = f"http://{host}:{port}"
-    print(f"Sync Calendar serves {address}", flush=True)
+    click.echo(f"Sync Calendar serves {address}")
     code = practice.issue_setup_code()
     if code is not None:
-        print(f"Set it up at {address}/setup with the code {code}", flush=True)
+        click.echo(f"Set it up at {address}/setup with the code {code}")
 
 
 def wait_for_port(host: str, port: int) -> None:

@@ -8,7 +8,6 @@ import logging
 
 from flask import Flask
 from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
-from huey.consumer import Consumer
 
 from sync_ui.config import Config
 from sync_ui.models.installation import Installation
@@ -51,7 +50,10 @@ def run(app: Flask) -> None:
     """Work until SIGTERM or SIGINT; the task at hand is finished first."""
     huey: Huey = app.extensions["huey"]
     app.extensions["sweep_now"]()
-    Consumer(huey, workers=1, worker_type="thread", initial_delay=0.2, max_delay=2.0).run()
+    consumer = huey.create_consumer(
+        workers=1, initial_delay=0.2, max_delay=2.0, graceful_signal="TERM"
+    )
+    consumer.run()
 
 
 def wake(app: Flask) -> None:
