@@ -231,7 +231,9 @@ def _weekdays(text: str) -> tuple[tuple[int, int], ...]:
 
 
 def _until(text: str) -> _Until | None:
-    match = re.fullmatch(r"(\d{4})-?(\d\d)-?(\d\d)(?:T(\d\d):?(\d\d):?(\d\d)?(Z)?)?", text, re.A)
+    match = re.fullmatch(
+        r"(\d{4})-?(\d\d)-?(\d\d)(?:T(\d\d):?(\d\d):?(\d\d)?(Z)?)?", text, re.ASCII
+    )
     if not match:
         raise Invalid("The repeat rule's UNTIL is no date.")
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])

@@ -21,10 +21,8 @@ from sync_ui.domain.ics_read import read
 from sync_ui.domain.reading import MAX_BYTES, Entry, Occurrence, Problem, Reading, as_utf8
 from sync_ui.errors import Invalid, Unavailable
 
-try:
+if sys.platform != "win32":
     import resource
-except ImportError:  # Windows: the wall clock alone limits the child there
-    resource = None  # type: ignore[assignment]
 
 # The package is entered by its folder, so that its `__init__`, which brings the
 # whole application, does not run. `-I` keeps the environment and the working
@@ -95,7 +93,7 @@ def answer(zone: str, today: str, cpu_seconds: str, memory_mb: str) -> None:
 
 
 def _limit(cpu_seconds: int, memory_mb: int) -> None:
-    if resource is None:
+    if sys.platform == "win32":  # the wall clock alone limits it there
         return
     for limit, most in (
         (resource.RLIMIT_CPU, cpu_seconds),
