@@ -1,0 +1,65 @@
+# Sync Calendar. `make run` is all that a practice needs; `make help` lists the rest.
+
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint bench soak lock system-packages
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
+
+run: .venv/runtime ## set up what is missing and serve on 127.0.0.1:8000 (HOST and PORT change that)
+	@exec $(BIN)/flask serve
+
+test: .venv/dev system-packages ## run every test (ARGS="-k feed" for some)
+	@$(BIN)/pytest -n 2 $(ARGS)
+
+lint: .venv/dev ## check style, types and the architecture
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest --quiet tests/test_architecture.py
+
+bench: .venv/runtime ## measure the feed against the bare web server
+	@$(BIN)/python benchmarks/feed.py $(ARGS)
+
+soak: .venv/dev system-packages ## run every test with a hundred times the examples
+	@HYPOTHESIS_PROFILE=soak $(BIN)/pytest -n 2 $(ARGS)
+
+system-packages: ## install the browser and the database server that tests use
+	@.ci/system-packages
+
+lock: .venv/uv ## pin the newest versions of all dependencies, for every platform
+	$(BIN)/uv $(LOCK) --output-file .ci/requirements.txt
+	$(BIN)/uv $(LOCK) --extra dev --constraint .ci/requirements.txt --output-file .ci/requirements-dev.txt
+
+LOCK = pip compile pyproject.toml --upgrade --universal --python-version 3.11 \
+	--generate-hashes --no-header --quiet
+
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.venv/runtime: .ci/requirements.txt | $(BIN)/python
+	@echo "Installing what Sync Calendar needs into .venv …" >&2
+	@$(INSTALL) --require-hashes --requirement $<
+	@touch $@
+
+.venv/dev: .ci/requirements-dev.txt .ci/requirements.txt | $(BIN)/python
+	@echo "Installing what the tests need into .venv …" >&2
+	@$(INSTALL) --require-hashes --requirement $<
+	@touch .venv/runtime $@
+
+.venv/uv: | $(BIN)/python
+	@$(INSTALL) uv
+	@touch $@
+
+$(BIN)/python:
+	@$(or $(PYTHON),python3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Sync Calendar needs Python 3.11 or later; name one, such as make run PYTHON=python3.12." >&2; \
+		exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv." >&2; \
+		exit 1; }
