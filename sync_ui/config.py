@@ -49,9 +49,10 @@ def is_loopback(host: str) -> bool:
 
 def load(environ: Mapping[str, str] = os.environ) -> Config:
     """Read the settings. Raises CannotStart with a sentence for nonsense."""
+    data_dir = Path(_read(environ, "SYNC_DATA_DIR") or ROOT / "instance").absolute()
     return Config(
-        data_dir=Path(_read(environ, "SYNC_DATA_DIR") or ROOT / "instance").absolute(),
-        base_url=_base_url(environ),
+        data_dir=data_dir,
+        base_url=_base_url(environ, data_dir),
         database_url=_database_url(_read(environ, "SYNC_DATABASE_URL")),
         redis_url=_address(environ, "SYNC_REDIS_URL", {"redis", "rediss", "unix"}),
         smtp_url=_address(environ, "SYNC_SMTP_URL", {"smtp", "smtps"}),
@@ -80,10 +81,16 @@ def served_address(environ: Mapping[str, str] = os.environ) -> tuple[str, int]:
     return environ.get("HOST") or "127.0.0.1", int(port)
 
 
-def _base_url(environ: Mapping[str, str]) -> str:
+def remember_address(data_dir: Path, host: str, port: int) -> None:
+    """Commands in another terminal build links from the address that is served now."""
+    os.environ.update(HOST=host, PORT=str(port))
+    (data_dir / "address").write_text(f"{host} {port}\n")
+
+
+def _base_url(environ: Mapping[str, str], data_dir: Path) -> str:
     given = _read(environ, "SYNC_BASE_URL")
     if given is None:
-        host, port = served_address(environ)
+        host, port = _remembered_address(environ, data_dir)
         host = _lan_address() if host in {"0.0.0.0", "::"} else host  # noqa: S104
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     url = _split(given, "SYNC_BASE_URL")
@@ -92,6 +99,16 @@ def _base_url(environ: Mapping[str, str]) -> str:
     if url.path not in {"", "/"} or "@" in url.netloc:
         raise CannotStart("SYNC_BASE_URL must be a bare address, without a path or a password.")
     return f"{url.scheme}://{url.netloc}".lower()
+
+
+def _remembered_address(environ: Mapping[str, str], data_dir: Path) -> tuple[str, int]:
+    if environ.get("HOST") or environ.get("PORT"):
+        return served_address(environ)
+    try:
+        host, _, port = (data_dir / "address").read_text().strip().rpartition(" ")
+    except OSError:
+        return served_address(environ)
+    return served_address({"HOST": host, "PORT": port})
 
 
 def _lan_address() -> str:

@@ -49,6 +49,7 @@ def serve(app: Flask, host: str | None = None, port: int | None = None) -> None:
     host, port = host or served_host, port or served_port
     with installation.hold(installation.current().config.data_dir, SECONDS_TO_WAIT):
         wait_for_port(host, port)
+        config.remember_address(installation.current().config.data_dir, host, port)
         links.write_journal()
         greet(host, port)
         background = Background()
