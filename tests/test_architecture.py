@@ -201,8 +201,9 @@ def every_module_has_a_telling_name(source: Source) -> Iterator[str]:
 def imports_stand_on_top_or_say_why(source: Source) -> Iterator[str]:
     for function in functions(source.tree):
         for node in ast.walk(function):
-            late = isinstance(node, ast.Import | ast.ImportFrom)
-            if late and not re.search(r"# late: \w+", source.lines[node.lineno - 1]):
+            if not isinstance(node, ast.Import | ast.ImportFrom):
+                continue
+            if not re.search(r"# late: \w+", source.lines[node.lineno - 1]):
                 yield f"{node.lineno}: a late import says why, `# late: …`"
 
 
