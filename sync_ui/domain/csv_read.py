@@ -72,7 +72,7 @@ def read_csv(data: bytes, zone: str, today: date) -> Reading:
     """
     table = Table(data)
     rows = list(table.rows())
-    if len(rows) > MAX_EVENTS:
+    if len(rows) + len(table.problems) > MAX_EVENTS:
         raise Invalid("This file has more than 10,000 rows. Export a shorter span of time.")
     reader = _Reader(table, rows, zone)
     for row in rows:
@@ -115,7 +115,7 @@ class _Reader:
                 f" {USUAL_MINUTES} minutes were taken."
             )
         if self._repeated:
-            yield f"{counted(self._repeated, 'row')} repeated another and was taken once."
+            yield f"Rows that repeat another were taken once: {self._repeated}."
         if self._unknown:
             yield f"{counted(self._unknown, 'unknown column')} left out."
         if not self.entries and not self.problems:
