@@ -69,14 +69,14 @@ def register_commands(app: Flask) -> None:
 @plainly
 def serve(host: str | None, port: int | None) -> None:
     """Serve the application and do its background work, until SIGTERM."""
-    server.serve(current_app._get_current_object(), host, port)  # type: ignore[attr-defined]
+    server.serve(host, port)
 
 
 @click.command("worker")
 @with_appcontext
 def work() -> None:
     """Do the background work alone, until SIGTERM."""
-    worker.run(current_app._get_current_object())  # type: ignore[attr-defined]
+    worker.run(current_app)
 
 
 @click.command("demo")

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 
 import click
-from flask import Flask
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
@@ -40,7 +39,7 @@ SECONDS_TO_WAIT = 5
 log = logging.getLogger(__name__)
 
 
-def serve(app: Flask, host: str | None = None, port: int | None = None) -> None:
+def serve(host: str | None = None, port: int | None = None) -> None:
     """Serve and work until told to stop.
 
     Raises CannotStart when another server uses the data directory or the port.

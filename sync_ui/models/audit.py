@@ -11,7 +11,8 @@ from sync_ui.models.database import Instant, Row
 
 class AuditEntry(Row):
     """`actor` is a user's id, or the word for who else did it; `detail` holds ids and
-    words of the application, never names or secrets."""
+    words of the application, never names or secrets.
+    """
 
     __tablename__ = "audit_entry"
 

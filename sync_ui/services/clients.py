@@ -3,7 +3,7 @@
 import secrets
 import unicodedata
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from sync_ui import clock
@@ -42,7 +42,7 @@ def listed(actor: Actor, search: str = "") -> list[Client]:
     return list(db.session.scalars(ordered))
 
 
-def _seen_by(actor: Actor):  # type: ignore[no-untyped-def]
+def _seen_by(actor: Actor) -> Select[int]:
     return (
         select(AppointmentClient.client_id)
         .join(Appointment, Appointment.id == AppointmentClient.appointment_id)

@@ -24,9 +24,8 @@ def get(session: Session | None = None) -> Practice:
 
 def zones() -> list[str]:
     """The zones to choose from: places, not the historical aliases."""
-    return sorted(z for z in available_timezones() if "/" in z and not z.startswith("Etc/")) + [
-        "UTC"
-    ]
+    places = (z for z in available_timezones() if "/" in z and not z.startswith("Etc/"))
+    return [*sorted(places), "UTC"]
 
 
 def is_set_up() -> bool:
@@ -91,7 +90,7 @@ def locations() -> list[Location]:
 
 def location_names() -> list[str]:
     """Every place that an appointment may be at and a feed may name."""
-    return [location.name for location in locations()] + [TELEHEALTH, HOME_VISIT]
+    return [*(location.name for location in locations()), TELEHEALTH, HOME_VISIT]
 
 
 def add_location(actor: Actor, name: str) -> None:

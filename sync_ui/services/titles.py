@@ -169,8 +169,8 @@ def split(name: str) -> tuple[str, str]:
 
 
 def looks_like_a_name(title: str) -> bool:
-    """“First Last” in two to four words, each beginning with a capital; “von” and its like may not."""
-    if kind_of(title) is not Kind.OTHER or _tells_of_else(title):
+    """“First Last” in two to four words; the first and the last begin with a capital."""
+    if _tells_of_else(title):
         return False
     words = " ".join(split(title)).split()
     if not 2 <= len(words) <= 4 or not all(_NAME.fullmatch(word) for word in words):

@@ -29,8 +29,7 @@ def sweep() -> None:
     for part in parts:
         try:
             part()
-        except Exception as error:
-            # Whatever it is, the other parts and the next sweep go on.
+        except Exception as error:  # noqa: BLE001 - the other parts and the next sweep go on
             log.error("A part of the sweep failed: %s", type(error).__name__)
             db.session.rollback()
 

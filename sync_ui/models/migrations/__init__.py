@@ -1,5 +1,6 @@
 """The database's shape, version by version."""
 
+import sqlite3
 from pathlib import Path
 
 from alembic import command
@@ -59,7 +60,7 @@ def _config() -> Config:
     return config
 
 
-def _foreign_keys_off(connection, _) -> None:  # type: ignore[no-untyped-def]
+def _foreign_keys_off(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA foreign_keys=OFF")
 
 
