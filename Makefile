@@ -25,7 +25,7 @@ lint: .venv/dev ## check style, types and the architecture
 	$(BIN)/pytest --quiet tests/test_architecture.py
 
 bench: .venv/runtime ## measure the feed against the bare web server
-	@$(BIN)/python benchmarks/feed.py $(ARGS)
+	@$(BIN)/python -m benchmarks.feed $(ARGS)
 
 soak: .venv/dev system-packages ## run every test with a hundred times the examples
 	@HYPOTHESIS_PROFILE=soak $(BIN)/pytest -n 2 $(ARGS)
