@@ -17,7 +17,7 @@ blueprint = Blueprint("accounts", __name__)
 View = str | Response | tuple[str, int]
 
 
-class PasswordForm(FlaskForm):  # type: ignore[misc]
+class PasswordForm(FlaskForm):
     old = PasswordField("Current password", [InputRequired("Enter your current password.")])
     new = PasswordField("New password", [InputRequired("Enter a new password.")])
     again = PasswordField(
@@ -33,13 +33,19 @@ def sign_in() -> View:
         return redirect(url_for("pages.home"))
     form = SignInForm()
     if not form.validate_on_submit():
-        return render_template("accounts/sign_in.html", form=form), 422 if form.errors else 200
+        return _sign_in_page(form)
     try:
         signing.sign_in(form.email.data, form.password.data, security.network())
     except SyncError as error:
         blame(form.password, error)
-        return render_template("accounts/sign_in.html", form=form), error.status
+        return _sign_in_page(form, error.status)
     return redirect(own_path(request.args.get("next")) or url_for("pages.home"))
+
+
+def _sign_in_page(form: SignInForm, status: int = 0) -> View:
+    return render_template(
+        "accounts/sign_in.html", form=form, practice_name=practice.get().name
+    ), status or (422 if form.errors else 200)
 
 
 @blueprint.post("/sign-out")
@@ -54,7 +60,7 @@ def sign_out() -> Response:
 
 
 @blueprint.route("/account", methods=["GET", "POST"])
-@login_required  # type: ignore[untyped-decorator]
+@login_required
 def account() -> View:
     form = PasswordForm()
     if not form.validate_on_submit():

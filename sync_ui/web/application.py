@@ -15,6 +15,7 @@ from sync_ui.web import (
     accounts,
     appointments,
     clients,
+    dates,
     errors,
     feeds,
     health,
@@ -64,6 +65,7 @@ def build(config: Config | None = None) -> Flask:
     Htmx(app)
     signing.init_app(app)
     errors.init_app(app)
+    dates.init_app(app)
     pages.init_app(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

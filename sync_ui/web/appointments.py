@@ -1,6 +1,7 @@
 """The schedule: an agenda by day, and the form for one appointment."""
 
 from datetime import date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -17,16 +18,15 @@ from wtforms import (
     TextAreaField,
     TimeField,
 )
-from wtforms.validators import InputRequired, NumberRange, Optional
+from wtforms.validators import InputRequired, NumberRange, Optional, StopValidation
 
-from sync_ui import clock
 from sync_ui.domain.event import GONE, Kind, Status
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import Conflict, SyncError
 from sync_ui.models import Appointment, db
-from sync_ui.services import access, appointments, clients, people, practice
-from sync_ui.services.appointments import Plan
-from sync_ui.web.forms import blame
+from sync_ui.services import access, appointments, clients, links, people, practice
+from sync_ui.services.appointments import LONGEST, Day, Plan
+from sync_ui.web import dates
 from sync_ui.web.signing import actor, guard
 
 blueprint = Blueprint("appointments", __name__, url_prefix="/calendar")
@@ -34,6 +34,8 @@ blueprint = Blueprint("appointments", __name__, url_prefix="/calendar")
 View = str | Response | tuple[str, int]
 
 DAYS_SHOWN = 7
+
+LONGEST_MINUTES = int(LONGEST.total_seconds() // 60)
 
 KINDS = [
     (Kind.SESSION.value, "Session"),
@@ -51,20 +53,22 @@ STATUSES = [
 ]
 
 
-class AppointmentForm(FlaskForm):  # type: ignore[misc]
+class AppointmentForm(FlaskForm):
     clinician = SelectField("Clinician", coerce=int)
     kind = SelectField("Kind", choices=KINDS)
     clients = SelectMultipleField("Clients", coerce=int)
-    title = StringField("Title (leaves only where full names may)")
+    title = StringField("Title")
     date = DateField("Date", [InputRequired("Choose the date.")])
-    start = TimeField("Start", [Optional()])
+    start = TimeField("Start")
     minutes = IntegerField(
-        "Minutes", [Optional(), NumberRange(1, 1440, "1 to 1440 minutes.")], default=50
+        "Minutes",
+        [Optional(), NumberRange(1, LONGEST_MINUTES, "From a minute to a year.")],
+        default=50,
     )
     all_day = BooleanField("All day")
     last_date = DateField("Last day", [Optional()])
     location = SelectField("Location")
-    note = TextAreaField("Private note (never leaves the building)")
+    note = TextAreaField("Private note")
     status = SelectField("Status", choices=STATUSES)
     despite_clashes = BooleanField("Save despite the clash")
     revision = HiddenField()
@@ -80,8 +84,12 @@ class AppointmentForm(FlaskForm):  # type: ignore[misc]
             places.append(self.location.data)
         self.location.choices = [("", "None"), *((place, place) for place in places)]
 
+    def validate_start(self, field: TimeField) -> None:
+        if field.data is None and not self.all_day.data:
+            raise StopValidation("Enter the time at which it starts.")
+
     def plan(self) -> Plan:
-        """Raises NotFound for a client who does not exist, Invalid for a missing start."""
+        """Raises NotFound for a client who does not exist."""
         starts, ends = self._times()
         return Plan(
             starts=starts,
@@ -103,29 +111,29 @@ class AppointmentForm(FlaskForm):  # type: ignore[misc]
             return datetime.combine(first, time()), datetime.combine(
                 last + timedelta(days=1), time()
             )
-        starts = datetime.combine(first, self.start.data or time(9))
+        starts = datetime.combine(first, self.start.data)
         return starts, starts + timedelta(minutes=self.minutes.data or 50)
 
 
 @blueprint.get("")
 @guard(Permission.OWN_SCHEDULE)
 def agenda() -> View:
-    zone = ZoneInfo(practice.get().zone)
-    today = clock.now().astimezone(zone).date()
-    first = _date(request.args.get("from")) or today
+    first = _date(request.args.get("from")) or dates.today()
     clinician_id = request.args.get("clinician", type=int)
+    clinicians = people.visible(actor())
+    found = appointments.agenda(actor(), first, DAYS_SHOWN, clinician_id)
+    several = len(clinicians) > 1 and clinician_id is None
     return render_template(
         "appointments/agenda.html",
-        days=appointments.agenda(actor(), first, DAYS_SHOWN, clinician_id),
-        today=today,
+        days=[_day(day, with_clinician=several) for day in found],
         first=first,
+        last=first + timedelta(days=DAYS_SHOWN - 1),
         previous=first - timedelta(days=DAYS_SHOWN),
         following=first + timedelta(days=DAYS_SHOWN),
-        clinicians=people.visible(actor()),
+        today=dates.today(),
+        clinicians=clinicians,
         clinician_id=clinician_id,
-        zone=zone,
-        gone=GONE,
-        practice=practice.get(),
+        sync_url=_sync_url(clinician_id),
     )
 
 
@@ -135,7 +143,7 @@ def new() -> View:
     form = AppointmentForm()
     form.offer()
     if request.method == "GET":
-        form.date.data = _date(request.args.get("date")) or clock.now().date()
+        form.date.data = _date(request.args.get("date")) or dates.today()
         form.start.data = time(9)
         form.clinician.data = request.args.get("clinician", type=int) or actor().clinician_id
     if not form.validate_on_submit():
@@ -150,7 +158,7 @@ def new() -> View:
     except SyncError as error:
         return _form_page(form, error)
     flash("The appointment is in the schedule.")
-    return redirect(url_for("appointments.agenda", **{"from": form.date.data.isoformat()}))
+    return redirect(_agenda_url(form.date.data))
 
 
 @blueprint.route("/<int:appointment_id>", methods=["GET", "POST"])
@@ -173,7 +181,7 @@ def edit(appointment_id: int) -> View:
     except SyncError as error:
         return _form_page(form, error, appointment)
     flash("The appointment is changed.")
-    return redirect(url_for("appointments.agenda", **{"from": form.date.data.isoformat()}))
+    return redirect(_agenda_url(form.date.data))
 
 
 @blueprint.post("/<int:appointment_id>/cancel")
@@ -181,8 +189,12 @@ def edit(appointment_id: int) -> View:
 def cancel(appointment_id: int) -> View:
     appointment = appointments.cancel(actor(), appointment_id, late="late" in request.form)
     flash("The appointment is cancelled.")
-    day = appointment.starts_local.date().isoformat()
-    return redirect(url_for("appointments.agenda", **{"from": day}))
+    return redirect(_agenda_url(appointment.starts_local.date()))
+
+
+def _agenda_url(first: date) -> str:
+    query: dict[str, Any] = {"from": first.isoformat()}  # a reserved word of Python
+    return url_for("appointments.agenda", **query)
 
 
 def _form_page(
@@ -191,7 +203,7 @@ def _form_page(
     appointment: Appointment | None = None,
 ) -> View:
     if error is not None:
-        blame(form.start, error)
+        form.form_errors = [error.sentence]
     clash = isinstance(error, Conflict) and "taken" in error.sentence
     status = error.status if error else (422 if form.errors else 200)
     return render_template(
@@ -200,17 +212,19 @@ def _form_page(
 
 
 def _data(appointment: Appointment) -> dict[str, object]:
-    starts = appointment.starts_local
-    ends = appointment.ends_at.astimezone(ZoneInfo(appointment.zone)).replace(tzinfo=None)
-    minutes = int((appointment.ends_at - appointment.starts_at).total_seconds() // 60)
+    """The form's content; times are shown, and saved, in the practice's zone."""
+    starts = appointment.starts_at.astimezone(dates.zone())
+    first = appointment.starts_local.date() if appointment.all_day else starts.date()
+    length = appointment.ends_at - appointment.starts_at
+    ends = appointment.ends_at.astimezone(ZoneInfo(appointment.zone))
     return {
         "clinician": appointment.clinician_id,
         "kind": appointment.kind.value,
         "clients": [client.id for client in appointment.clients],
         "title": appointment.title,
-        "date": starts.date(),
-        "start": starts.time(),
-        "minutes": min(minutes, 1440),
+        "date": first,
+        "start": None if appointment.all_day else starts.time(),
+        "minutes": None if appointment.all_day else int(length.total_seconds() // 60),
         "all_day": appointment.all_day,
         "last_date": (ends - timedelta(days=1)).date() if appointment.all_day else None,
         "location": appointment.location,
@@ -218,6 +232,53 @@ def _data(appointment: Appointment) -> dict[str, object]:
         "status": appointment.status.value,
         "revision": str(appointment.revision),
     }
+
+
+def _sync_url(clinician_id: int | None) -> str | None:
+    """Sync Calendar of the clinician whose schedule is shown, if the actor keeps their links."""
+    if clinician_id is None:
+        return None
+    calendar = access.calendar_of(access.clinician(actor(), clinician_id))
+    return url_for("links.sync", key=links.key(calendar))
+
+
+def _day(day: Day, *, with_clinician: bool) -> dict[str, object]:
+    """One day as the agenda's macro takes it."""
+    return {
+        "label": dates.day(day.date),
+        "today": day.date == dates.today(),
+        "events": [_event(each, with_clinician=with_clinician) for each in day.appointments],
+    }
+
+
+def _event(appointment: Appointment, *, with_clinician: bool) -> dict[str, object]:
+    kind = dict(KINDS)[appointment.kind.value]
+    names = [f"{c.first_name} {c.last_name}".strip() for c in appointment.clients]
+    title = " & ".join(names) or appointment.title or kind
+    facts = [kind if kind != title else "", appointment.location]
+    if with_clinician:
+        facts.insert(0, appointment.clinician.name)
+    return {
+        "time": _span(appointment),
+        "title": title,
+        "href": url_for("appointments.edit", appointment_id=appointment.id),
+        "meta": " · ".join(fact for fact in facts if fact),
+        "badges": _badges(appointment.status),
+        "gone": appointment.status in GONE,
+    }
+
+
+def _span(appointment: Appointment) -> str:
+    if appointment.all_day:
+        return "All day"
+    starts, ends = appointment.starts_at, appointment.ends_at
+    return f"{dates.clock_time(starts)} – {dates.clock_time(ends)}"
+
+
+def _badges(status: Status) -> list[tuple[str, str]]:
+    if status is Status.SCHEDULED:
+        return []
+    return [(dict(STATUSES)[status.value], "bad" if status is Status.NO_SHOW else "warn")]
 
 
 def _date(text: str | None) -> date | None:

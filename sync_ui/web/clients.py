@@ -18,11 +18,11 @@ blueprint = Blueprint("clients", __name__, url_prefix="/clients")
 View = str | Response | tuple[str, int]
 
 
-class ClientForm(FlaskForm):  # type: ignore[misc]
+class ClientForm(FlaskForm):
     first_name = StringField("First name")
     last_name = StringField("Last name")
-    preferred_name = StringField("Preferred first name, if another")
-    internal_id = StringField("Internal ID (empty: one is assigned)")
+    preferred_name = StringField("Preferred first name")
+    internal_id = StringField("Internal ID")
     ceiling = SelectField("Calendars never show more than", choices=CEILINGS)
 
     def values(self) -> dict[str, str]:

@@ -3,11 +3,14 @@
 import logging
 import secrets
 
-from flask import Flask, render_template, request
+from flask import Flask, current_app, render_template, request
+from flask_login import AnonymousUserMixin
 from flask_wtf.csrf import CSRFError
+from htmx_flask import make_response
 from htmx_flask import request as htmx_request
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
 
 from sync_ui.errors import SyncError
 from sync_ui.models import db
@@ -24,7 +27,7 @@ SENTENCES = {
 
 log = logging.getLogger(__name__)
 
-Answer = tuple[str, int]
+Answer = tuple[str | Response, int]
 
 
 def init_app(app: Flask) -> None:
@@ -67,5 +70,23 @@ def _unknown(error: Exception) -> Answer:
 
 
 def _page(status: int, sentence: str) -> Answer:
-    template = "_error.html" if htmx_request.htmx else "error.html"
-    return render_template(template, status=status, sentence=sentence), status
+    if htmx_request.htmx:
+        return _fragment(status, sentence)
+    if status >= 500:
+        return _bare_page(status, sentence), status
+    return render_template("error.html", status=status, sentence=sentence), status
+
+
+def _fragment(status: int, sentence: str) -> Answer:
+    """Shown above the page, which stays as it is, whatever the request was to change."""
+    fragment = current_app.jinja_env.get_template("_error.html").render(sentence=sentence)
+    answer: Response = make_response(fragment, retarget="#flashes", reswap="innerHTML")
+    answer.headers["HX-Reselect"] = "[role=alert]"
+    return answer, status
+
+
+def _bare_page(status: int, sentence: str) -> str:
+    """For nobody in particular: who is signed in stands in the database, which may be the fault."""
+    return current_app.jinja_env.get_template("error.html").render(
+        status=status, sentence=sentence, current_user=AnonymousUserMixin()
+    )

@@ -41,7 +41,7 @@ def read(token: str, _name: str) -> Response:
 
 @blueprint.route("/cal/<token>/<path:_name>", methods=["OPTIONS"])
 @blueprint.route("/cal/<token>", methods=["OPTIONS"], defaults={"_name": ""})
-def options(token: str, _name: str) -> Response:  # noqa: ARG001
+def options(token: str, _name: str) -> Response:
     return Response(status=204, headers={"Allow": METHODS})
 
 
@@ -49,7 +49,7 @@ def options(token: str, _name: str) -> Response:  # noqa: ARG001
     "/cal/<token>/<path:_name>",
     methods=["POST", "PUT", "PATCH", "DELETE", "PROPFIND", "REPORT", "MKCALENDAR"],
 )
-def refuse(token: str, _name: str) -> Response:  # noqa: ARG001
+def refuse(token: str, _name: str) -> Response:
     response = _text(405, "This calendar can be read only.")
     response.headers["Allow"] = METHODS
     return response

@@ -20,7 +20,7 @@ MODES = [
 CEILINGS = [("", "No limit of its own"), *MODES]
 
 
-class SignInForm(FlaskForm):  # type: ignore[misc]
+class SignInForm(FlaskForm):
     email = EmailField("E-mail address", [InputRequired("Enter your e-mail address.")])
     password = PasswordField("Password", [InputRequired("Enter your password.")])
 

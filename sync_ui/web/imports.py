@@ -17,12 +17,12 @@ blueprint = Blueprint("imports", __name__, url_prefix="/import")
 View = str | Response | tuple[str, int]
 
 
-class UploadForm(FlaskForm):  # type: ignore[misc]
+class UploadForm(FlaskForm):
     clinician = SelectField("Whose schedule", coerce=int)
     file = FileField("Calendar file (.ics or .csv)")
 
 
-class AcceptForm(FlaskForm):  # type: ignore[misc]
+class AcceptForm(FlaskForm):
     """`clients` are the titles ticked as clients, `titles` all that were asked about."""
 
     titles = SelectMultipleField(validate_choice=False)
@@ -88,7 +88,8 @@ def _content() -> bytes:
     sent = request.files.get("file")
     if sent is None or not sent.filename:
         raise Invalid("Choose a file first.")
-    return sent.read()
+    content: bytes = sent.read()
+    return content
 
 
 def _upload_page(form: UploadForm, status: int = 0) -> View:

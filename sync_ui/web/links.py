@@ -1,6 +1,9 @@
 """Sync Calendar: a calendar's links, and every way to get one onto a phone."""
 
+from datetime import date, datetime
 from io import BytesIO
+from itertools import groupby
+from urllib.parse import urlsplit
 
 import qrcode
 import qrcode.image.svg
@@ -17,18 +20,19 @@ from flask_wtf import FlaskForm
 from htmx_flask import request as htmx_request
 from markupsafe import Markup
 from werkzeug.wrappers import Response
-from wtforms import BooleanField, HiddenField, RadioField, StringField
+from wtforms import BooleanField, RadioField, SelectField, StringField
 from wtforms.validators import InputRequired
 
-from sync_ui import worker
-from sync_ui.domain import apps
-from sync_ui.domain.event import DisplayMode
+from sync_ui import config, worker
+from sync_ui.domain import apps, display
+from sync_ui.domain.event import DisplayMode, Event
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import ConfirmationNeeded, NotFound, SyncError
 from sync_ui.models import Calendar, Link
 from sync_ui.models.installation import current
 from sync_ui.services import access, feeds, links, mail, practice
-from sync_ui.web.forms import MODES
+from sync_ui.web import dates
+from sync_ui.web.forms import MODES, blame
 from sync_ui.web.signing import actor, guard
 
 blueprint = Blueprint("links", __name__)
@@ -36,21 +40,30 @@ blueprint = Blueprint("links", __name__)
 View = str | Response | tuple[str, int]
 
 
-class AllowForm(FlaskForm):  # type: ignore[misc]
+AGREED = "The calendar service has an agreement (BAA) with the practice, or keeps nothing"
+
+
+class AllowForm(FlaskForm):
     allowed = BooleanField("Allow this calendar to sync to an external calendaring application")
 
 
-class ModeForm(FlaskForm):  # type: ignore[misc]
+class ModeForm(FlaskForm):
     mode = RadioField("How client names show", choices=MODES)
-    confirmed = BooleanField(
-        "The calendar service has an agreement (BAA) with the practice, or keeps nothing"
-    )
+    confirmed = BooleanField(AGREED)
 
 
-class LinkForm(FlaskForm):  # type: ignore[misc]
+class LinkForm(FlaskForm):
+    """One more link; the service, not the form, refuses what the practice does not allow."""
+
     label = StringField("Name of the link", [InputRequired("Name the link, e.g. “Work phone”.")])
-    mode = RadioField("How client names show", choices=MODES, default=DisplayMode.INITIALS.value)
-    confirmed = HiddenField()
+    mode = SelectField("How client names show", id="new-mode", validate_choice=False)
+    confirmed = BooleanField(AGREED, id="new-confirmed")
+
+    def offer(self, ceiling: DisplayMode) -> None:
+        """The modes that the practice allows."""
+        allowed = [(word, label) for word, label in MODES if _within(DisplayMode(word), ceiling)]
+        self.mode.choices = allowed
+        self.mode.data = self.mode.data or display.effective(DisplayMode.INITIALS, ceiling).value
 
 
 @blueprint.get("/calendars")
@@ -72,16 +85,19 @@ def allow(key: str) -> View:
     """Ticking makes the first link; un-ticking asks before it turns everything off."""
     calendar = access.calendar(actor(), key)
     if not AllowForm().allowed.data:
-        return _page(calendar, asking="disallow") if links.live(calendar) else _done(calendar)
+        asking = bool(links.live(calendar))
+        return _page(calendar, asking="disallow") if asking else _done(calendar, "", "allow")
     links.allow(actor(), key)
-    return _done(calendar, "This calendar can be read outside now. Choose what it shows.")
+    sentence = "This calendar can be read outside now. Choose what it shows."
+    return _done(calendar, sentence, "allow")
 
 
 @blueprint.post("/calendars/<key>/sync/disallow")
 @guard(Permission.OWN_LINKS)
 def disallow(key: str) -> View:
     links.disallow(actor(), key)
-    return _done(access.calendar(actor(), key), "Access is disabled: no link works any more.")
+    calendar = access.calendar(actor(), key)
+    return _done(calendar, "Access is disabled: no link works any more.", "allow")
 
 
 @blueprint.get("/calendars/<key>/sync/preview")
@@ -90,7 +106,14 @@ def preview(key: str) -> View:
     """The next five appointments as they would leave in the mode chosen, before it is saved."""
     calendar = access.calendar(actor(), key)
     mode = _mode(request.args.get("mode"))
-    return render_template("links/_preview.html", **_preview(calendar, mode))
+    link = _asked_for(links.live(calendar))
+    return render_template(
+        "links/_preview.html",
+        calendar_name=links.name(calendar),
+        alone=True,
+        unsaved=link is not None and link.mode is not mode,
+        **_preview(calendar, mode),
+    )
 
 
 @blueprint.post("/calendars/<key>/links")
@@ -106,18 +129,21 @@ def create(key: str) -> View:
             key,
             form.label.data,
             _mode(form.mode.data),
-            confirmed=form.confirmed.data == "yes",
+            confirmed=bool(form.confirmed.data),
         )
     except SyncError as error:
-        return _page(calendar, link_form=form, problem=error)
-    return _done(calendar, f"The link “{link.label}” is ready.", link)
+        blame(form.confirmed if isinstance(error, ConfirmationNeeded) else form.label, error)
+        return _page(calendar, link_form=form, status=error.status)
+    return _done(calendar, f"The link “{link.label}” is ready.", "link", link)
 
 
 @blueprint.post("/calendars/<key>/reset-all")
 @guard(Permission.OWN_LINKS)
 def reset_all(key: str) -> View:
     count = links.reset_all(actor(), key)
-    return _done(access.calendar(actor(), key), f"{count} links have new addresses.")
+    calendar = access.calendar(actor(), key)
+    sentence = f"{count} links have new addresses; the old ones show no appointment any more."
+    return _done(calendar, sentence, "link")
 
 
 @blueprint.post("/calendars/<key>/links/<int:link_id>/mode")
@@ -129,8 +155,9 @@ def change_mode(key: str, link_id: int) -> View:
     try:
         links.change_mode(actor(), link_id, mode, confirmed=bool(form.confirmed.data))
     except SyncError as error:
-        return _page(calendar, link, chosen=mode, problem=error)
-    return _done(calendar, "Saved. Calendar apps show it when they next look.", link)
+        blame(form.confirmed if isinstance(error, ConfirmationNeeded) else form.mode, error)
+        return _page(calendar, link, mode_form=form, chosen=mode, status=error.status)
+    return _done(calendar, "Saved. Calendar apps show it when they next look.", "display", link)
 
 
 @blueprint.post("/calendars/<key>/links/<int:link_id>/qr")
@@ -151,7 +178,7 @@ def send(key: str, link_id: int) -> View:
         return _page(calendar, link, mailto=mail.mailto(actor(), link_id))
     mail.owe_link(actor(), link_id)
     worker.wake(current_app)
-    return _done(calendar, "The link is on its way to your own e-mail address.", link)
+    return _done(calendar, "The link is on its way to your own e-mail address.", "link", link)
 
 
 @blueprint.post("/calendars/<key>/links/<int:link_id>/reset")
@@ -160,7 +187,7 @@ def reset(key: str, link_id: int) -> View:
     calendar, link = _door(key, link_id)
     links.reset(actor(), link_id)
     sentence = "Access is reset: the old link shows no appointment any more. Add the new one."
-    return _done(calendar, sentence, link)
+    return _done(calendar, sentence, "link", link)
 
 
 @blueprint.post("/calendars/<key>/links/<int:link_id>/disable")
@@ -168,7 +195,8 @@ def reset(key: str, link_id: int) -> View:
 def disable(key: str, link_id: int) -> View:
     calendar, _ = _door(key, link_id)
     links.disable(actor(), link_id)
-    return _done(calendar, "This link is disabled: it shows no appointment any more.")
+    at = "link" if links.live(calendar) else "allow"
+    return _done(calendar, "This link is disabled: it shows no appointment any more.", at)
 
 
 def _door(key: str, link_id: int) -> tuple[Calendar, Link]:
@@ -187,10 +215,10 @@ def _mode(word: str | None) -> DisplayMode:
         raise NotFound("There is no such way to show names.") from None
 
 
-def _done(calendar: Calendar, sentence: str = "", link: Link | None = None) -> View:
-    """In place with htmx; without, back to the page by a redirect."""
+def _done(calendar: Calendar, sentence: str, at: str, link: Link | None = None) -> View:
+    """In place with htmx, said in the section `at`; without, back to the page by a redirect."""
     if htmx_request.htmx:
-        return _page(calendar, link, done=sentence)
+        return _page(calendar, link, done=sentence, done_at=at)
     if sentence:
         flash(sentence)
     chosen = link.id if link else None
@@ -202,14 +230,17 @@ def _page(
     link: Link | None = None,
     *,
     chosen: DisplayMode | None = None,
-    problem: SyncError | None = None,
+    mode_form: ModeForm | None = None,
     link_form: LinkForm | None = None,
     status: int = 200,
     **context: object,
 ) -> View:
     live = links.live(calendar)
     link = link or _asked_for(live)
-    mode = chosen or (link.mode if link else practice.get().ceiling)
+    ceiling = practice.get().ceiling
+    mode = chosen or display.effective(link.mode if link else DisplayMode.INITIALS, ceiling)
+    link_form = link_form or LinkForm(formdata=None)
+    link_form.offer(ceiling)
     template = "links/_sync.html" if htmx_request.htmx else "links/sync.html"
     return render_template(
         template,
@@ -221,17 +252,21 @@ def _page(
         ended=[ended for ended in calendar.links if ended not in live],
         link=link,
         allow_form=AllowForm(formdata=None, allowed=bool(live)),
-        mode_form=ModeForm(formdata=None, mode=mode.value),
-        link_form=link_form or LinkForm(formdata=None),
-        problem=problem,
-        must_confirm=isinstance(problem, ConfirmationNeeded),
-        reachable=current().config.reachable_by_phones,
-        base_url=current().config.base_url,
+        mode_form=mode_form or ModeForm(formdata=None, mode=mode.value),
+        link_form=link_form,
+        allowed_modes={word for word, _ in MODES if _within(DisplayMode(word), ceiling)},
+        unsaved=chosen is not None,
+        how_fast=apps.HOW_FAST,
         smtp=mail.is_configured(),
+        **_reach(),
         **_preview(calendar, mode),
         **_addresses(link),
         **context,
-    ), (problem.status if problem else status)
+    ), status
+
+
+def _within(mode: DisplayMode, ceiling: DisplayMode) -> bool:
+    return mode.disclosure <= ceiling.disclosure
 
 
 def _asked_for(live: list[Link]) -> Link | None:
@@ -239,15 +274,42 @@ def _asked_for(live: list[Link]) -> Link | None:
     return next((link for link in live if link.id == asked), live[0] if live else None)
 
 
+def _reach() -> dict[str, object]:
+    """Whether phones and calendar services can get at this server, and why not."""
+    settings = current().config
+    return {
+        "reachable": settings.reachable_by_phones,
+        "loopback": config.is_loopback(urlsplit(settings.base_url).hostname or ""),
+    }
+
+
 def _preview(calendar: Calendar, mode: DisplayMode) -> dict[str, object]:
-    ceiling = practice.get().ceiling
     return {
         "mode": mode,
-        "above_ceiling": mode.disclosure > ceiling.disclosure,
-        "ceiling_words": links.MODE_WORDS[ceiling],
-        "events": feeds.preview(calendar, mode),
-        "zone": practice.get().zone,
+        "ceiling": practice.get().ceiling,
+        "days": _days(feeds.preview(calendar, mode)),
     }
+
+
+def _days(events: list[Event]) -> list[dict[str, object]]:
+    """The events by the day on which they begin, as the preview's macro takes them."""
+    return [
+        {"label": dates.day(day), "events": [_shown(event) for event in of_day]}
+        for day, of_day in groupby(events, _day_of)
+    ]
+
+
+def _day_of(event: Event) -> date:
+    starts = event.starts
+    return starts.astimezone(dates.zone()).date() if isinstance(starts, datetime) else starts
+
+
+def _shown(event: Event) -> dict[str, str]:
+    if isinstance(event.starts, datetime) and isinstance(event.ends, datetime):
+        starts, ends = dates.clock_time(event.starts), dates.clock_time(event.ends)
+    else:
+        starts, ends = "All day", ""
+    return {"title": event.summary, "place": event.location, "starts": starts, "ends": ends}
 
 
 def _addresses(link: Link | None) -> dict[str, object]:

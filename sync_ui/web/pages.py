@@ -10,6 +10,7 @@ from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from sync_ui.config import ROOT
+from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Permission
 from sync_ui.services import access, links, practice
 from sync_ui.web.signing import actor
@@ -40,6 +41,7 @@ PLACES = (
 def init_app(app: Flask) -> None:
     app.context_processor(_common)
     app.jinja_env.globals["asset"] = asset
+    app.jinja_env.filters["words"] = mode_words
 
 
 @blueprint.get("/")
@@ -54,6 +56,12 @@ def robots() -> tuple[str, int, dict[str, str]]:
     """Feeds stay open: Google asks robots.txt before it reads a calendar."""
     lines = "User-agent: *\nAllow: /cal/\nDisallow: /\n"
     return lines, 200, {"Content-Type": "text/plain; charset=utf-8"}
+
+
+def mode_words(mode: DisplayMode) -> str:
+    """`Initials`, `Internal ID` …: what a badge says."""
+    words = links.MODE_WORDS[mode]
+    return words[0].upper() + words[1:]
 
 
 def asset(path: str) -> str:

@@ -24,10 +24,10 @@ ROLES = [
 ]
 
 
-class UserForm(FlaskForm):  # type: ignore[misc]
+class UserForm(FlaskForm):
     name = StringField("Name", [InputRequired("Enter a name.")])
     role = SelectField("Role", choices=ROLES)
-    sees_clients = BooleanField("Sees clients and has a calendar (clinicians always do)")
+    sees_clients = BooleanField("Sees clients and has a calendar, whatever the role")
 
 
 class NewUserForm(UserForm):
@@ -35,11 +35,11 @@ class NewUserForm(UserForm):
     password = PasswordField("First password", [InputRequired("Enter a first password.")])
 
 
-class PasswordForm(FlaskForm):  # type: ignore[misc]
+class PasswordForm(FlaskForm):
     password = PasswordField("New password", [InputRequired("Enter a new password.")])
 
 
-class ClinicianForm(FlaskForm):  # type: ignore[misc]
+class ClinicianForm(FlaskForm):
     name = StringField("Name as calendars show it", [InputRequired("Enter the name.")])
 
 

@@ -1,7 +1,6 @@
 """The phone's page: what a QR code and an e-mail open."""
 
 from flask import Blueprint, render_template, request, session
-from flask_wtf import FlaskForm
 
 from sync_ui.domain import apps
 from sync_ui.errors import SyncError
@@ -35,11 +34,13 @@ def spend(code: str) -> View:
 
 def _page(opened: Opened) -> View:
     https = opened.address
+    user_agent = request.headers.get("User-Agent", "")
     return render_template(
         "phone/add.html",
-        form=FlaskForm(),
         calendar_name=opened.calendar_name,
-        device=apps.device(request.headers.get("User-Agent", "")),
+        expires_at=opened.expires_at,
+        device=apps.device(user_agent),
+        safari=apps.in_safari(user_agent),
         https=https,
         webcal=apps.webcal(https) if https else None,
         app_links=apps.ways_in(https, opened.calendar_name) if https else {},

@@ -9,7 +9,7 @@ from wtforms.validators import InputRequired
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import SyncError
-from sync_ui.services import audit, practice
+from sync_ui.services import accounts, audit, practice
 from sync_ui.web.forms import MODES, blame
 from sync_ui.web.signing import actor, guard
 
@@ -18,7 +18,7 @@ blueprint = Blueprint("practice", __name__, url_prefix="/settings")
 View = str | Response | tuple[str, int]
 
 
-class PracticeForm(FlaskForm):  # type: ignore[misc]
+class PracticeForm(FlaskForm):
     name = StringField("Name of the practice", [InputRequired("Enter the practice's name.")])
     zone = SelectField("Time zone")
     ceiling = RadioField("The most that calendars may show", choices=MODES)
@@ -26,11 +26,11 @@ class PracticeForm(FlaskForm):  # type: ignore[misc]
     months_ahead = IntegerField("Months ahead", [InputRequired("Enter the number of months.")])
 
 
-class ClientsForm(FlaskForm):  # type: ignore[misc]
+class ClientsForm(FlaskForm):
     shown = BooleanField("Show internal IDs in the clients' list and record")
 
 
-class PlaceForm(FlaskForm):  # type: ignore[misc]
+class PlaceForm(FlaskForm):
     name = StringField("Name of the place", [InputRequired("Enter the place's name.")])
 
 
@@ -95,7 +95,8 @@ def remove_place(location_id: int) -> View:
 @blueprint.get("/audit")
 @guard(Permission.SETTINGS)
 def entries() -> View:
-    return render_template("practice/audit.html", entries=audit.latest())
+    names = {f"user:{user.id}": user.name for user in accounts.users()}
+    return render_template("practice/audit.html", entries=audit.latest(), names=names)
 
 
 def _places_page(form: PlaceForm, status: int = 0) -> View:

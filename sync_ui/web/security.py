@@ -9,17 +9,9 @@ from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from sync_ui.config import Config
 from sync_ui.models.installation import current
 
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 A_YEAR = int(timedelta(days=365).total_seconds())

@@ -3,7 +3,7 @@
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
-from wtforms import EmailField, PasswordField, RadioField, SelectField, StringField
+from wtforms import EmailField, Field, PasswordField, RadioField, SelectField, StringField
 from wtforms.validators import EqualTo, InputRequired
 
 from sync_ui.domain.event import DisplayMode
@@ -17,7 +17,7 @@ blueprint = Blueprint("setup", __name__)
 View = str | Response | tuple[str, int]
 
 
-class CodeForm(FlaskForm):  # type: ignore[misc]
+class CodeForm(FlaskForm):
     code = StringField(
         "Setup code from the console", [InputRequired("Enter the code that the console shows.")]
     )
@@ -93,6 +93,6 @@ def _page(form: SetupForm, demo_form: DemoForm) -> View:
     return render_template("setup/begin.html", form=form, demo_form=demo_form), status
 
 
-def _field_of(form: SetupForm, error: SyncError):  # type: ignore[no-untyped-def]
+def _field_of(form: SetupForm, error: SyncError) -> Field:
     words = {"code": form.code, "assword": form.password, "e-mail": form.email, "zone": form.zone}
     return next((field for word, field in words.items() if word in error.sentence), form.name)

@@ -19,7 +19,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class SignedIn(UserMixin):  # type: ignore[misc]
+class SignedIn(UserMixin):
     """The user behind a session. The cookie holds the session's secret, no user's id."""
 
     def __init__(self, secret: str, user: User) -> None:
@@ -88,5 +88,6 @@ def _ask_to_sign_in() -> Response:
     target = url_for("accounts.sign_in", next=here or None)
     if htmx_request.htmx:
         # The sign-in page would otherwise be swapped into a part of the page.
-        return make_response("", 401, redirect=url_for("accounts.sign_in"))
+        answer: Response = make_response("", 401, redirect=url_for("accounts.sign_in"))
+        return answer
     return redirect(target)
