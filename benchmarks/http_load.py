@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 CHUNK = 1 << 18
 
+# A real app's name, since the product notes which app reads a link.
+USER_AGENT = "iOS/18.1 (22B83) dataaccessd/1.0"
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -63,7 +66,12 @@ def content_length(head: bytes) -> int:
 
 def request(url: str, etag: str | None = None) -> bytes:
     address = urlsplit(url)
-    lines = [f"GET {address.path} HTTP/1.1", f"Host: {address.netloc}", "Accept: text/calendar"]
+    lines = [
+        f"GET {address.path} HTTP/1.1",
+        f"Host: {address.netloc}",
+        f"User-Agent: {USER_AGENT}",
+        "Accept: text/calendar",
+    ]
     if etag is not None:
         lines.append(f"If-None-Match: {etag}")
     return "\r\n".join([*lines, "", ""]).encode()
