@@ -75,6 +75,8 @@ def read_csv(data: bytes, zone: str, today: date) -> Reading:
     if len(rows) + len(table.problems) > MAX_EVENTS:
         raise Invalid("This file has more than 10,000 rows. Export a shorter span of time.")
     reader = _Reader(table, rows, zone)
+    if not reader.has_days:
+        table.refuse_without_days()
     for row in rows:
         reader.take(row)
     return Reading(
@@ -89,11 +91,11 @@ class _Reader:
     def __init__(self, table: Table, rows: Sequence[Row], zone: str) -> None:
         self._zone = zone
         self._unknown = table.unknown
-        dates = [
-            row.first(name) for row in rows for name in ("Start Date", "Start", "End Date", "End")
-        ]
-        self._day_first, self._order_open = moments.day_comes_first(dates, zone)
-        self._has_times = any(self._tells_time(row) for row in rows)
+        cells = [row.first(name) for row in rows for name in (*STARTS, *ENDS)]
+        self._day_first, self._order_open = moments.day_comes_first(cells, zone)
+        starts = [self._start(row) for row in rows]
+        self.has_days = any(start.day is not None for start in starts)
+        self._has_times = any(start.clock is not None for start in starts)
         self._without_end = 0
         self._repeated = 0
         self.entries: dict[str, Entry] = {}
@@ -197,11 +199,11 @@ class _Reader:
             raise Invalid("It ends before it begins. Correct its times.")
         return begins, ends, zone
 
-    def _tells_time(self, row: Row) -> bool:
+    def _start(self, row: Row) -> Moment:
         try:
-            return self._moment(row, STARTS).clock is not None
+            return self._moment(row, STARTS)
         except Invalid:
-            return False
+            return Moment()
 
     def _moment(self, row: Row, names: Iterable[str]) -> Moment:
         """What the columns of a start, or of an end, say together."""

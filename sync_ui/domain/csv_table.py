@@ -36,11 +36,11 @@ COLUMNS = (
         "Start Time",
         ("Time", "Appointment Time", "Session Time", "From"),
         "3:30 PM",
-        "The time of the day; a row without one lasts all day.",
+        "The time of the day.",
     ),
     Column(
         "Start",
-        ("Starts", "Starts At", "Start Date Time", "Start Date & Time", "Date Time", "Begin",
+        ("Starts", "Starts At", "Start At", "Start Date Time", "Date Time", "Begin",
          "Appointment Start", "Scheduled Start"),
         "2026-12-31T15:30",
         "Day and time in one.",
@@ -49,7 +49,8 @@ COLUMNS = (
     Column("End Time", ("To", "Until"), "4:20 PM", "The time at which it ends."),
     Column(
         "End",
-        ("Ends", "Ends At", "End Date Time", "End Date & Time", "Appointment End", "Scheduled End"),
+        ("Ends", "Ends At", "End At", "End Date Time", "Appointment End",
+         "Scheduled End"),
         "2026-12-31T16:20",
         "Day and time in one.",
     ),
@@ -59,7 +60,7 @@ COLUMNS = (
         "50",
         f"Minutes, if there is no end; without both {USUAL_MINUTES} are taken.",
     ),
-    Column("All Day Event", ("All Day", "All-Day"), "False", "True for days without times."),
+    Column("All Day Event", ("All Day",), "False", "True for days without times."),
     Column(
         "Client",
         ("Client Name", "Clients", "Client Names", "Patient", "Patient Name", "Name", "Full Name",
@@ -95,7 +96,8 @@ COLUMNS = (
     ),
     Column(
         "Type",
-        ("Appointment Type", "Kind", "Event Type", "Service", "Category", "Session Type"),
+        ("Appointment Type", "Kind", "Event Type", "Service", "Category", "Session Type",
+         "Treatment", "Treatment Name"),
         "Session",
         "Session, meeting, supervision, time off or other.",
     ),
@@ -123,6 +125,7 @@ COLUMNS = (
 
 STARTS = ("Start Date", "Start", "Start Time")
 ENDS = ("End Date", "End", "End Time")
+_A_DAY = "Start Date (or Start, with day and time)"
 _SUBJECTS = ("Client", "First Name", "Last Name", "Client ID", "Title")
 
 _SPAN = re.compile(r"([^-–—]+?)(?: - | ?[–—] ?)([^-–—]+)")
@@ -148,6 +151,14 @@ class Table:
         self._header, self._delimiter, self.columns = _header(self._lines)
         self.unknown = self.columns.count("")
         self.problems: list[Problem] = []
+
+    def refuse_without_days(self) -> None:
+        """For a table whose times, as it turns out, come without days.
+
+        Some programs write day and time under Start Time. Raises `Invalid`.
+        """
+        if not {"Start Date", "Start"} & set(self.columns):
+            raise missing(_A_DAY, self.columns)
 
     def rows(self) -> Iterator[Row]:
         """Every row that is not empty; what is wrong with others, in `problems`."""
@@ -235,13 +246,15 @@ def _refuse_missing(columns: Sequence[str]) -> None:
             "This is neither a calendar nor a table with known columns. The first row of a table"
             " names its columns; Start Date and Client (or Title) are needed."
         )
-    found = f"Found: {', '.join(known)}."
-    if "Start Date" not in known and "Start" not in known:
-        raise Invalid(f"A column Start Date (or Start, with day and time) is needed. {found}")
+    if not set(STARTS) & set(known):
+        raise missing(_A_DAY, columns)
     if not set(_SUBJECTS) & set(known):
-        raise Invalid(
-            "A column Client, First Name and Last Name, Client ID or Title is needed. " + found
-        )
+        raise missing("Client, First Name and Last Name, Client ID or Title", columns)
+
+
+def missing(needed: str, columns: Sequence[str]) -> Invalid:
+    found = ", ".join(filter(None, columns))
+    return Invalid(f"A column {needed} is needed. Found: {found}.")
 
 
 def bare(text: str) -> str:

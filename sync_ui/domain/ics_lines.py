@@ -18,6 +18,7 @@ _MAX_DEPTH = 10
 
 # Some programs write CR CR LF, or CR alone.
 _LINE_END = re.compile(rb"\r*\n|\r")
+_BEFORE_A_DATE = re.compile(r":\s*(?=\d{4}-?\d\d-?\d\d)", re.ASCII)
 _NAME = re.compile(r"\s*([A-Za-z0-9-]+)\s*([;:])")
 
 
@@ -40,18 +41,26 @@ class Property:
 
     @property
     def value(self) -> str:
-        """What stands after the last colon: the whole value if it is a time."""
-        return self.content.rpartition(":")[2].strip()
+        """The value as it stands; meant for times, numbers and rules."""
+        return self._parts()[1].strip()
 
     def parameter(self, name: str) -> str:
-        """A parameter of a property whose value holds no colon.
-
-        Found by its name, because Outlook writes time zones with colons in
-        them and does not always quote them.
-        """
-        parameters = self.content.rpartition(":")[0]
-        match = re.search(rf';\s*{name}\s*=\s*("[^"]*"|[^;]*)', parameters, re.IGNORECASE)
+        """A parameter of a property that holds a time, without quotation marks."""
+        pattern = rf';\s*{name}\s*=\s*("[^"]*"|[^;]*)'
+        match = re.search(pattern, self._parts()[0], re.IGNORECASE)
         return match[1].strip('"').strip() if match else ""
+
+    def _parts(self) -> tuple[str, str]:
+        """Name with parameters, and value.
+
+        Outlook writes time zones with colons in them and does not always quote
+        them, so the colon that counts is the one before a date, or the last.
+        """
+        date = _BEFORE_A_DATE.search(self.content)
+        if date:
+            return self.content[: date.start()], self.content[date.end() :]
+        head, _, value = self.content.rpartition(":")
+        return head, value
 
 
 @dataclass(slots=True)

@@ -402,7 +402,9 @@ def _original(found: Time, series: Time) -> datetime | date:
     Programs write a day where the series has times, and the reverse.
     """
     if not isinstance(series.value, datetime):
-        return _day(found.value)
+        # A midnight in UTC stands for its day; other times are the zone's midnight.
+        midnight = found.value == datetime.combine(_day(found.value), datetime.min.time())
+        return _day(found.value if midnight else found.within(series.zone).value)
     if not isinstance(found.value, datetime):
         return datetime.combine(found.value, series.value.time())
     wall = found.within(series.zone).value

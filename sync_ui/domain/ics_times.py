@@ -48,7 +48,7 @@ class Zones:
 
     def __init__(self, calendar: Component, practice_zone: str, today: date) -> None:
         self._definitions = {
-            one_line(child.text("TZID")): child
+            one_line(child.text("TZID")).strip('"'): child
             for child in calendar.children
             if child.name == "VTIMEZONE"
         }

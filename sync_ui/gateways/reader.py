@@ -60,25 +60,28 @@ def read_in_child(
     """
     if len(data) > MAX_BYTES:
         as_utf8(data)  # refuses with its sentence, before anything is started
-    limits = (str(cpu_seconds), str(memory_mb))
     try:
-        child = subprocess.run(
-            [sys.executable, "-I", "-c", _CHILD, str(_PACKAGE), zone, today.isoformat(), *limits],
-            input=data,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # a traceback could quote the file
-            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-            timeout=cpu_seconds * _WALL_PER_CPU_SECOND,
-            check=True,
-        )
-        told = json.loads(child.stdout)
-    except (subprocess.SubprocessError, ValueError):
+        told = json.loads(_told_by_child(data, zone, today, cpu_seconds, memory_mb))
+        if "invalid" in told:
+            raise Invalid(told["invalid"])
+        return _reading(told)
+    except (subprocess.SubprocessError, ValueError, TypeError, KeyError):
         raise Invalid(_PAST_LIMITS) from None
     except OSError:
         raise Unavailable("The server has no room to read a file now. Try again later.") from None
-    if "invalid" in told:
-        raise Invalid(told["invalid"])
-    return _reading(told)
+
+
+def _told_by_child(data: bytes, zone: str, today: date, cpu_seconds: int, memory_mb: int) -> bytes:
+    arguments = (str(_PACKAGE), zone, today.isoformat(), str(cpu_seconds), str(memory_mb))
+    return subprocess.run(
+        [sys.executable, "-I", "-c", _CHILD, *arguments],
+        input=data,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # a traceback could quote the file
+        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+        timeout=cpu_seconds * _WALL_PER_CPU_SECOND,
+        check=True,
+    ).stdout
 
 
 def answer(zone: str, today: str, cpu_seconds: str, memory_mb: str) -> None:
