@@ -19,13 +19,15 @@ document.addEventListener("htmx:timeout", () => {
   showFailure("The server did not answer in time. Please look whether the change was made.");
 });
 
-// In what arrives, the first fault takes the focus, else what asks for it; the outcome is said aloud.
+// In what arrives, the first fault takes the focus, else what asks for it, else (so that it is not lost with
+// what was swapped out) the place that the request's address names; the outcome is said aloud.
 document.addEventListener("htmx:afterSettle", (event) => {
-  const arrived = event.detail.elt;
-  const words = arrived.closest("[data-announce]") ?? arrived.querySelector("[data-announce]");
+  const { elt: arrived, pathInfo } = event.detail;
+  const words = firstOf(arrived, "[data-announce]");
   if (words) announce(words.dataset.announce);
   const target = firstOf(arrived, "[aria-invalid='true'], [role='alert']") ?? firstOf(arrived, "[data-focus]");
   if (target) focus(target);
+  else if (document.activeElement === document.body) focus(document.getElementById(pathInfo?.anchor) ?? arrived);
 });
 
 document.addEventListener("htmx:oobAfterSwap", (event) => {

@@ -271,8 +271,7 @@ def _event(appointment: Appointment, *, with_clinician: bool) -> dict[str, objec
 def _span(appointment: Appointment) -> str:
     if appointment.all_day:
         return "All day"
-    starts, ends = appointment.starts_at, appointment.ends_at
-    return f"{dates.clock_time(starts)} – {dates.clock_time(ends)}"
+    return dates.span(appointment.starts_at, appointment.ends_at)
 
 
 def _badges(status: Status) -> list[tuple[str, str]]:

@@ -15,7 +15,9 @@ SILENT = timedelta(days=3)
 
 
 def init_app(app: Flask) -> None:
-    app.jinja_env.filters.update(day=day, date=short_day, clock=clock_time, ago=ago, silent=silent)
+    app.jinja_env.filters.update(
+        day=day, date=short_day, clock=clock_time, ago=ago, until=until, silent=silent
+    )
 
 
 def zone() -> ZoneInfo:
@@ -49,6 +51,14 @@ def clock_time(moment: datetime) -> str:
     return f"{local.hour % 12 or 12}:{local:%M} {'AM' if local.hour < 12 else 'PM'}"
 
 
+def span(starts: datetime, ends: datetime) -> str:
+    """`9:00 – 9:50 AM`, `11:30 AM – 12:20 PM` or `09:00 – 09:50`."""
+    first, last = clock_time(starts), clock_time(ends)
+    if first[-2:] == last[-2:] and first.endswith("M"):
+        first = first[:-3]
+    return f"{first} – {last}"
+
+
 def ago(moment: datetime) -> str:
     """How long since: `6 minutes ago`, `yesterday at 18:40`, `on 3 Nov 2026`."""
     passed = clock.now() - moment
@@ -64,6 +74,14 @@ def ago(moment: datetime) -> str:
     if days < 31:
         return _counted(days, "day")
     return f"on {short_day(moment)}"
+
+
+def until(moment: datetime) -> str:
+    """`14:32` today, else `tomorrow at 14:32` or `3 Nov 2026 at 14:32`."""
+    days = (moment.astimezone(zone()).date() - today()).days
+    if days == 0:
+        return clock_time(moment)
+    return f"{'tomorrow' if days == 1 else short_day(moment)} at {clock_time(moment)}"
 
 
 def silent(moment: datetime) -> bool:
