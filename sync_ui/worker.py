@@ -31,12 +31,12 @@ def init_app(app: Flask) -> Huey:
     installation: Installation = app.extensions["installation"]
     huey = make_huey(installation.config)
 
-    @huey.task()  # type: ignore[untyped-decorator]
+    @huey.task()
     def sweep_now() -> None:
         with app.app_context():
             upkeep.sweep()
 
-    @huey.periodic_task(crontab(minute="*"))  # type: ignore[untyped-decorator]
+    @huey.periodic_task(crontab(minute="*"))
     def sweep_each_minute() -> None:
         with app.app_context():
             upkeep.sweep()

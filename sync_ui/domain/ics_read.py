@@ -8,16 +8,15 @@ calendar's own zone; a series in UTC stays in UTC, where its rule runs.
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from hashlib import sha256
-from html import unescape
 
 from sync_ui.domain import recurrence
 from sync_ui.domain.csv_read import read_csv
 from sync_ui.domain.event import Kind, Status
+from sync_ui.domain.ics_event import VEvent, day_of, vevent
 from sync_ui.domain.ics_lines import Component, components
-from sync_ui.domain.ics_times import LAST_YEAR, Time, Zones, times
+from sync_ui.domain.ics_times import Time, Zones
 from sync_ui.domain.reading import (
     MAX_EVENTS,
     Entry,
@@ -27,19 +26,12 @@ from sync_ui.domain.reading import (
     as_utf8,
     counted,
     one_line,
-    prose,
     shortened,
 )
 from sync_ui.errors import Invalid
 
 # All series of a file together, in the two years around today.
 MAX_OCCURRENCES = 10_000
-_MAX_EXCEPTIONS = 5_000
-
-_DURATION = re.compile(
-    r"\+?P(?:(\d{1,6})W)?(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,8})S)?)?",
-    re.ASCII | re.IGNORECASE,
-)
 
 # What stands in PRODID, and how people call the program.
 _SOURCES = (
@@ -103,172 +95,6 @@ def read_ics(data: bytes, zone: str, today: date) -> Reading:
     )
 
 
-# One event
-
-
-@dataclass(frozen=True, slots=True)
-class _Event:
-    """A VEVENT that could be read; `replaces` makes it an override."""
-
-    line: int
-    uid: str
-    rank: tuple[int, str]
-    replaces: Time | None
-    start: Time
-    ends: datetime | date
-    title: str
-    location: str
-    note: str
-    cancelled: bool
-    free: bool
-    away: bool
-    rule: str
-    exceptions: tuple[Time, ...]
-    additions: tuple[Time, ...]
-
-    @property
-    def recurs(self) -> bool:
-        return bool(self.rule or self.additions)
-
-
-def _event(component: Component, known: Zones, *, withdrawn: bool) -> _Event:
-    replaces = _replaces(component, known)
-    rule = _rule(component)
-    additions = tuple(_all_times(component, "RDATE", known))
-    exceptions = tuple(_all_times(component, "EXDATE", known))
-    if len(exceptions) > _MAX_EXCEPTIONS or len(additions) > recurrence.MAX_OCCURRENCES:
-        raise Invalid("It lists more single dates than a series can hold. Split the series.")
-    start, ends = _span(component, known, recurs=bool(rule or additions))
-    return _Event(
-        line=component.line,
-        uid=one_line(component.text("UID")),
-        rank=_rank(component),
-        replaces=replaces,
-        start=start,
-        ends=ends,
-        title=one_line(component.text("SUMMARY")),
-        location=one_line(component.text("LOCATION")),
-        note=_without_html(prose(component.text("DESCRIPTION"))),
-        cancelled=withdrawn or component.value("STATUS").upper() == "CANCELLED",
-        free=component.value("TRANSP").upper() == "TRANSPARENT",
-        away=component.value("X-MICROSOFT-CDO-BUSYSTATUS").upper() == "OOF",
-        rule=rule,
-        exceptions=exceptions,
-        additions=additions,
-    )
-
-
-def _replaces(component: Component, known: Zones) -> Time | None:
-    """Which occurrence of its series the event stands for, if for one."""
-    for each in component.all("RECURRENCE-ID"):
-        if each.parameter("RANGE"):
-            raise Invalid(
-                "It changes an occurrence and all that follow at once (RANGE=THISANDFUTURE)."
-                " Make them a series of their own and export again."
-            )
-        return next(times(each, known), None)
-    return None
-
-
-def _rule(component: Component) -> str:
-    rules = [each.value for each in component.all("RRULE") if each.value]
-    if len(rules) > 1 or component.all("EXRULE"):
-        raise Invalid("It has more than one repeat rule. Make a series of each and export again.")
-    if not rules:
-        return ""
-    recurrence.check(rules[0])
-    return recurrence.normalised(rules[0])
-
-
-def _all_times(component: Component, name: str, known: Zones) -> Iterator[Time]:
-    for each in component.all(name):
-        yield from times(each, known)
-
-
-def _rank(component: Component) -> tuple[int, str]:
-    """The larger, the newer: of two versions of an event the newer one holds."""
-    sequence = component.value("SEQUENCE")
-    changed = component.value("LAST-MODIFIED") or component.value("DTSTAMP")
-    return int(sequence) if re.fullmatch(r"\d{1,9}", sequence, re.ASCII) else 0, changed
-
-
-def _span(component: Component, known: Zones, *, recurs: bool) -> tuple[Time, datetime | date]:
-    """Start and end, the end on the clocks of the start."""
-    start, end = _start_and_end(component, known)
-    if end.moment() < start.moment():
-        raise Invalid("It ends before it begins. Correct its times and export again.")
-    if start.all_day:
-        # Some programs give the last day itself as the end.
-        last = max(end.value, start.value + timedelta(days=1))
-        return start, last
-    if start.zone == "UTC" and not recurs:
-        start = _at_home(start, end, known.own)
-    return start, end.within(start.zone).value
-
-
-def _start_and_end(component: Component, known: Zones) -> tuple[Time, Time]:
-    start = _first_time(component, "DTSTART", known)
-    if start is None:
-        raise Invalid("It has no start. Give it one and export again.")
-    end = _first_time(component, "DTEND", known) or _after_duration(start, component)
-    if component.value("X-MICROSOFT-CDO-ALLDAYEVENT").upper() == "TRUE":
-        start, end = _as_days(start, end)
-    if start.all_day != end.all_day:
-        raise Invalid("It begins on a day but ends at a time. Correct its times and export again.")
-    return start, end
-
-
-def _first_time(component: Component, name: str, known: Zones) -> Time | None:
-    return next(_all_times(component, name, known), None)
-
-
-def _after_duration(start: Time, component: Component) -> Time:
-    """Weeks and days count on the calendar, hours as time that passes (RFC 5545, 3.8.2.5)."""
-    text = component.value("DURATION")
-    if not text:
-        return replace(start, value=start.value + timedelta(days=1)) if start.all_day else start
-    match = _DURATION.fullmatch(text)
-    if not match or not any(match.groups()):
-        raise Invalid("Its duration cannot be read. Give it an end and export again.")
-    weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    try:
-        end = replace(start, value=start.value + timedelta(weeks=weeks, days=days))
-        passed = timedelta(hours=hours, minutes=minutes, seconds=seconds)
-        if passed and not start.all_day:
-            end = Time((end.moment() + passed).replace(tzinfo=None), "UTC").within(start.zone)
-    except OverflowError:
-        end = replace(start, value=date.max)
-    if end.value.year > LAST_YEAR:
-        raise Invalid(f"It ends after the year {LAST_YEAR}. Correct its times and export again.")
-    return end
-
-
-def _as_days(start: Time, end: Time) -> tuple[Time, Time]:
-    """Outlook may mark an event as all-day and give midnights."""
-    values = [each.value for each in (start, end)]
-    if all(isinstance(each, datetime) and each.time() == datetime.min.time() for each in values):
-        start, end = (replace(each, value=_day(each.value)) for each in (start, end))
-    return start, end
-
-
-def _day(value: datetime | date) -> date:
-    return value.date() if isinstance(value, datetime) else value
-
-
-def _at_home(start: Time, end: Time, zone: str) -> Time:
-    """A moment in UTC on the clocks of `zone`, unless they show it twice."""
-    local = start.within(zone)
-    same = local.moment() == start.moment() and end.within(zone).moment() == end.moment()
-    return local if same else start
-
-
-def _without_html(text: str) -> str:
-    if not re.search(r"</?(?:br|p|div|span|a|b|i|u|ul|ol|li|html|table)\b", text, re.IGNORECASE):
-        return text
-    lines = re.sub(r"<(?:br|/p|/div|/li|/tr)\b[^<>]*>", "\n", text, flags=re.IGNORECASE)
-    return prose(unescape(re.sub(r"<[^<>]*>", "", lines)))
-
-
 # Events of one UID
 
 
@@ -278,8 +104,8 @@ class _Reader:
     def __init__(self, zone: str, today: date) -> None:
         self._zone = zone
         self._today = today
-        self._masters: defaultdict[str, list[_Event]] = defaultdict(list)
-        self._overrides: defaultdict[str, list[_Event]] = defaultdict(list)
+        self._masters: defaultdict[str, list[VEvent]] = defaultdict(list)
+        self._overrides: defaultdict[str, list[VEvent]] = defaultdict(list)
         self._failed: dict[str, int] = {}
         self.problems: list[Problem] = []
         self.replaced = 0
@@ -293,7 +119,7 @@ class _Reader:
 
     def _take_event(self, component: Component, known: Zones, *, withdrawn: bool) -> None:
         try:
-            event = _event(component, known, withdrawn=withdrawn)
+            event = vevent(component, known, withdrawn=withdrawn)
         except Invalid as error:
             self.problems.append(Problem(component.line, error.sentence))
             if not component.all("RECURRENCE-ID"):
@@ -319,7 +145,7 @@ class _Reader:
             found.extend(_alone(each) for each in overrides if not self._lost(each, uid))
         return found
 
-    def _last_edition(self, events: list[_Event]) -> list[_Event]:
+    def _last_edition(self, events: list[VEvent]) -> list[VEvent]:
         """An event that was moved has a higher SEQUENCE than before.
 
         Different times with equal ones are events that wrongly share a UID.
@@ -329,9 +155,9 @@ class _Reader:
         self.replaced += len(events) - len(kept)
         return kept
 
-    def _newest(self, events: Iterable[_Event], key: Callable[[_Event], object]) -> list[_Event]:
+    def _newest(self, events: Iterable[VEvent], key: Callable[[VEvent], object]) -> list[VEvent]:
         """Of versions of the same event, the newest; of equal ones the last."""
-        newest: dict[object, _Event] = {}
+        newest: dict[object, VEvent] = {}
         for event in events:
             version = (event.uid or event.title, key(event))
             if version in newest:
@@ -340,7 +166,7 @@ class _Reader:
                 newest[version] = event
         return list(newest.values())
 
-    def _lost(self, override: _Event, uid: str) -> bool:
+    def _lost(self, override: VEvent, uid: str) -> bool:
         if not uid or uid not in self._failed:
             return False
         self.problems.append(
@@ -352,7 +178,7 @@ class _Reader:
         return True
 
 
-def _entry(event: _Event, overrides: list[_Event], *, several: bool = False) -> Entry:
+def _entry(event: VEvent, overrides: list[VEvent], *, several: bool = False) -> Entry:
     return Entry(
         key=_key(event, several=several),
         line=event.line,
@@ -372,12 +198,12 @@ def _entry(event: _Event, overrides: list[_Event], *, several: bool = False) -> 
     )
 
 
-def _alone(override: _Event) -> Entry:
+def _alone(override: VEvent) -> Entry:
     """An occurrence whose series is not in the file, as an invitation sends it."""
     return _entry(override, [], several=True)
 
 
-def _occurrence(override: _Event, series: Time) -> Occurrence:
+def _occurrence(override: VEvent, series: Time) -> Occurrence:
     assert override.replaces is not None
     return Occurrence(
         original=_original(override.replaces, series),
@@ -403,22 +229,22 @@ def _original(found: Time, series: Time) -> datetime | date:
     """
     if not isinstance(series.value, datetime):
         # A midnight in UTC stands for its day; other times are the zone's midnight.
-        midnight = found.value == datetime.combine(_day(found.value), datetime.min.time())
-        return _day(found.value if midnight else found.within(series.zone).value)
+        midnight = found.value == datetime.combine(day_of(found.value), datetime.min.time())
+        return day_of(found.value if midnight else found.within(series.zone).value)
     if not isinstance(found.value, datetime):
         return datetime.combine(found.value, series.value.time())
     wall = found.within(series.zone).value
     # A time in UTC never names an hour that the clocks skip; the rule does.
-    usual = datetime.combine(_day(wall), series.value.time())
+    usual = datetime.combine(day_of(wall), series.value.time())
     if usual != wall and recurrence.in_utc(usual, series.zone) == found.moment():
         return usual
     return wall
 
 
-def _key(event: _Event, *, several: bool) -> str:
+def _key(event: VEvent, *, several: bool) -> str:
     """The UID, with the time that tells events of one UID apart if there are several."""
     named = event.replaces or event.start
-    at = f"{_day(named.value)}" if named.all_day else f"{named.moment():%Y%m%dT%H%M%SZ}"
+    at = f"{day_of(named.value)}" if named.all_day else f"{named.moment():%Y%m%dT%H%M%SZ}"
     if not event.uid:
         return "ics:" + _digest(f"{event.title}\n{at}\n{event.rule}")
     uid = event.uid if len(event.uid) <= 200 else _digest(event.uid)

@@ -46,7 +46,7 @@ class Entry:
     `starts` and `ends` are wall times in `zone` (IANA), or days (the end
     exclusive). `key` is its identity inside the file's source and the same in
     every later export; `line` is where it begins, from 1. `rule` is an RRULE
-    value as `recurrence.normalised` writes it. `free` events block no time.
+    value as `rules.normalised` writes it. `free` events block no time.
     """
 
     key: str

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from sync_ui.domain import names
 from sync_ui.domain.event import Kind
 from sync_ui.domain.reading import Entry
 from sync_ui.errors import Invalid
@@ -26,7 +27,6 @@ KINDS = (
 )
 
 _NAME = re.compile(r"[^\W\d_][^\W\d_.'’-]*(?:[.'’-][^\W\d_]*)*")
-_AND = re.compile(r"\s+(?:&|and|\+)\s+|\s*;\s*")
 
 
 class Titles:
@@ -114,17 +114,16 @@ class Register:
             return (remembered.client,)
         if key(title) in self._by_internal_id:
             return (self._by_internal_id[key(title)],)
-        named = [self._by_name.get(key(part), []) for part in _AND.split(title)]
-        if all(len(same) == 1 for same in named):
+        named = [self._by_name.get(key(" ".join(name)), []) for name in names.people(title)]
+        if named and all(len(same) == 1 for same in named):
             return tuple(same[0] for same in named)
         return None
 
     def _create_from(self, title: str) -> tuple[Client, ...]:
-        parts = [part for part in _AND.split(title) if part.strip()]
-        couple = len(parts) == 2 and all(looks_like_a_name(part) for part in parts)
-        if couple:
-            return tuple(self._find_or_create(*split(part)) for part in parts)
-        client = self._find_or_create(*split(title))
+        named = names.people(title)
+        if len(named) == 2 and all(all(name) for name in named):
+            return tuple(self._find_or_create(*name) for name in named)
+        client = self._find_or_create(*(named[0] if len(named) == 1 else (title, "")))
         self._remember(title, client)
         return (client,)
 
@@ -159,23 +158,23 @@ def key(title: str) -> str:
     return " ".join(unicodedata.normalize("NFC", title).split()).casefold()
 
 
-def split(name: str) -> tuple[str, str]:
-    """“First Middle Last” and “Last, First” → (first names, last name)."""
-    last, comma, first = name.partition(",")
-    if comma and first.strip():
-        return first.strip(), last.strip()
-    first, _, last = " ".join(name.split()).rpartition(" ")
-    return (first, last) if first else (last, "")
-
-
 def looks_like_a_name(title: str) -> bool:
-    """“First Last” in two to four words; the first and the last begin with a capital."""
-    if _tells_of_else(title):
+    """“First Last”, or two of them; the first word and the last begin with a capital."""
+    named = names.people(title)
+    if _tells_of_else(title) or not 1 <= len(named) <= 2:
         return False
-    words = " ".join(split(title)).split()
-    if not 2 <= len(words) <= 4 or not all(_NAME.fullmatch(word) for word in words):
-        return False
-    return not words[0][0].islower() and not words[-1][0].islower()
+    return all(_is_a_name(first, last) for first, last in named)
+
+
+def _is_a_name(first: str, last: str) -> bool:
+    words = f"{first} {last}".split()
+    return (
+        bool(first and last)
+        and len(words) <= 4
+        and all(_NAME.fullmatch(word) for word in words)
+        and not words[0][0].islower()
+        and not words[-1][0].islower()
+    )
 
 
 def kind_of(title: str) -> Kind:

@@ -6,14 +6,8 @@ from dateutil.rrule import rrulestr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync_ui.domain.recurrence import (
-    MAX_COUNT,
-    MAX_OCCURRENCES,
-    check,
-    expand,
-    in_utc,
-    normalised,
-)
+from sync_ui.domain.recurrence import MAX_OCCURRENCES, check, expand, in_utc
+from sync_ui.domain.rules import MAX_COUNT, normalised
 from sync_ui.errors import Invalid
 
 NEW_YORK = "America/New_York"
