@@ -1,0 +1,139 @@
+"""From nothing to a subscribed phone."""
+
+import re
+from datetime import datetime, timedelta
+from io import BytesIO
+from zoneinfo import ZoneInfo
+
+import zxingcpp
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.browser import PHONE, Faults, OpenPage
+from tests.journeys import steps
+from tests.journeys.product import Product, until
+
+DEMO_ZONE = ZoneInfo("America/New_York")
+
+SAFARI_ON_IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 "
+    "(KHTML, like Gecko) Version/26.5 Mobile/15E148 Safari/604.1"
+)
+
+
+def test_from_set_up_to_a_subscribed_phone(
+    product: Product, open_page: OpenPage, faults: Faults
+) -> None:
+    desk = open_page(base_url=product.url)
+    set_up_a_demo(desk, product.setup_code)
+    steps.sign_in(desk, "clinician@demo.example")
+    open_sync_calendar_from_the_schedule(desk)
+    steps.open_own_sync_calendar(desk)
+
+    link = steps.allow(desk)
+    initials = steps.previewed(desk)
+    steps.choose(desk, "Use First Name")
+    first_names = steps.previewed(desk)
+    assert len(first_names) == len(initials) == 5
+    assert first_names != initials
+    steps.save(desk)
+
+    phone = open_page(**PHONE, user_agent=SAFARI_ON_IPHONE)
+    phone.goto(decoded(draw_qr_code_anyway(desk)))
+    faults.forgive("webcal:")  # no app on this machine takes it
+    phone.get_by_role("button", name="Add to Apple Calendar").click()
+    webcal = address_of(phone, "Add to Apple Calendar")
+    assert webcal == link.replace("http:", "webcal:")
+
+    first = product.read(webcal)
+    assert first.status == 200
+    assert first.titles_ahead()[:5] == first_names
+    assert last_names(desk).isdisjoint(re.findall(r"[\w'-]+", " ".join(first.titles())))
+
+    moved_to = move_an_appointment(desk)
+    assert moved_to not in first.starts()
+    second = product.read(webcal, etag=first.etag)
+    assert second.status == 200
+    assert moved_to in second.starts()
+    assert product.read(webcal, etag=second.etag).status == 304
+
+    steps.open_own_sync_calendar(desk)
+    until_the_page_says(desk, "Last read just now by Apple Calendar on iPhone or iPad")
+
+    steps.confirm(desk, "Reset Access")
+    expect(desk.get_by_text("Access is reset")).to_be_visible()
+    new_link = steps.link(desk)
+    assert new_link != link
+    assert product.read(webcal, etag=second.etag).titles() == [steps.NOTICE]
+    assert product.read(new_link).entries() == second.entries()
+
+    steps.confirm(desk, "Disable Access")
+    expect(desk.get_by_text("Access is disabled: no link works any more.")).to_be_visible()
+    assert product.read(new_link).titles() == [steps.NOTICE]
+
+
+def set_up_a_demo(page: Page, code: str) -> None:
+    page.goto("/setup")
+    page.get_by_text("Try the demo").click()
+    page.locator("#demo-code").fill(code)
+    page.get_by_label("Password for the demo sign-ins").fill(steps.PASSWORD)
+    page.get_by_role("button", name="Fill in the demo").click()
+    expect(page.get_by_text("The demo practice is ready.")).to_be_visible()
+
+
+def open_sync_calendar_from_the_schedule(page: Page) -> None:
+    page.get_by_label("More", exact=True).click()
+    page.get_by_role("main").get_by_role("link", name="Sync Calendar", exact=True).click()
+    expect(page.get_by_role("heading", name="Sync Calendar", level=1)).to_be_visible()
+
+
+def draw_qr_code_anyway(page: Page) -> bytes:
+    """The page is open on this computer alone, says so, and draws the code all the same."""
+    expect(page.get_by_text("Phones cannot reach this server yet")).to_be_visible()
+    expect(page.get_by_text("Show it anyway, to try it here.")).to_be_visible()
+    page.get_by_role("button", name="QR code").click()
+    return page.get_by_role("img", name="QR code that opens the phone’s page").screenshot()
+
+
+def decoded(picture: bytes) -> str:
+    (code,) = zxingcpp.read_barcodes(Image.open(BytesIO(picture)).convert("L"))
+    text: str = code.text
+    return text
+
+
+def address_of(page: Page, name: str) -> str:
+    address = page.get_by_role("link", name=name).get_attribute("href")
+    assert address is not None
+    return address
+
+
+def last_names(page: Page) -> set[str]:
+    """Of all clients, but for those that are someone's first name too."""
+    page.goto("/clients")
+    names = [name.partition(" ") for name in page.locator("tbody th").all_inner_texts()]
+    assert len(names) > 10
+    return {last for _, _, last in names if last} - {first for first, _, _ in names}
+
+
+def move_an_appointment(page: Page) -> datetime:
+    """One of next week's sessions, into the evening."""
+    next_week = datetime.now(DEMO_ZONE).date() + timedelta(days=7)
+    page.goto(f"/calendar?from={next_week}")
+    page.locator(".agenda-item:not(.agenda-item-gone)", has_text="Session").get_by_role(
+        "link"
+    ).first.click()
+    day = page.get_by_label("Date", exact=True).input_value()
+    page.get_by_label("Start").fill("20:15")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The appointment is changed.")).to_be_visible()
+    return datetime.fromisoformat(f"{day}T20:15").replace(tzinfo=DEMO_ZONE)
+
+
+def until_the_page_says(page: Page, words: str) -> None:
+    """A reading is written a moment after it."""
+
+    def says() -> bool:
+        page.reload()
+        return page.get_by_text(words).count() > 0
+
+    until(says)
