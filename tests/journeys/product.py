@@ -1,4 +1,4 @@
-"""The product as a practice runs it: `flask serve` in a process of its own, on a port of its own."""
+"""The product as a practice runs it: `flask serve`, with a port and a data directory of its own."""
 
 import os
 import re

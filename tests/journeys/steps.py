@@ -1,12 +1,20 @@
 """What people do on the pages, in their words."""
 
 import re
+from io import BytesIO
 
+import zxingcpp
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 PASSWORD = "four unrelated words"
 
 NOTICE = "This calendar link was turned off"
+
+SAFARI_ON_IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 "
+    "(KHTML, like Gecko) Version/26.5 Mobile/15E148 Safari/604.1"
+)
 
 ALLOW = "Allow this calendar to sync to an external calendaring application"
 
@@ -27,15 +35,20 @@ def open_own_sync_calendar(page: Page) -> None:
     expect(page.get_by_role("heading", name="Sync Calendar", level=1)).to_be_visible()
 
 
+def sees(page: Page, words: str) -> None:
+    """Not what is said to screen readers alone."""
+    expect(page.get_by_role("main").get_by_text(words)).to_be_visible()
+
+
 def allow(page: Page) -> str:
     """Tick, and return the link."""
     page.get_by_label(ALLOW).check()
-    expect(page.get_by_text("This calendar can be read outside now.")).to_be_visible()
+    sees(page, "This calendar can be read outside now.")
     return link(page)
 
 
 def link(page: Page) -> str:
-    return page.get_by_label("For Google, Outlook and most apps").input_value()
+    return page.locator("#link-https").input_value()
 
 
 def choose(page: Page, mode: str) -> None:
@@ -46,7 +59,7 @@ def choose(page: Page, mode: str) -> None:
 
 def save(page: Page) -> None:
     page.get_by_role("button", name="Save how names show").click()
-    expect(page.get_by_text("Saved. Calendar apps show it when they next look.")).to_be_visible()
+    sees(page, "Saved. Calendar apps show it when they next look.")
 
 
 def preview(page: Page) -> Locator:
@@ -61,3 +74,13 @@ def confirm(page: Page, label: str) -> None:
     """Press a button that first says what it will do, then press it again there."""
     page.get_by_role("button", name=label, exact=True).first.click()
     page.get_by_role("dialog").get_by_role("button", name=label, exact=True).click()
+
+
+def draw_qr_code(page: Page) -> str:
+    """The address that a camera finds in the picture on the screen."""
+    page.get_by_role("button", name="QR code").click()
+    drawn = page.get_by_role("img", name="QR code that opens the phone’s page")
+    picture = Image.open(BytesIO(drawn.screenshot())).convert("L")
+    (code,) = zxingcpp.read_barcodes(picture)
+    address: str = code.text
+    return address

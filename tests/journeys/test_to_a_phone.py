@@ -2,11 +2,8 @@
 
 import re
 from datetime import datetime, timedelta
-from io import BytesIO
 from zoneinfo import ZoneInfo
 
-import zxingcpp
-from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser import PHONE, Faults, OpenPage
@@ -14,11 +11,6 @@ from tests.journeys import steps
 from tests.journeys.product import Product, until
 
 DEMO_ZONE = ZoneInfo("America/New_York")
-
-SAFARI_ON_IPHONE = (
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 "
-    "(KHTML, like Gecko) Version/26.5 Mobile/15E148 Safari/604.1"
-)
 
 
 def test_from_set_up_to_a_subscribed_phone(
@@ -38,8 +30,8 @@ def test_from_set_up_to_a_subscribed_phone(
     assert first_names != initials
     steps.save(desk)
 
-    phone = open_page(**PHONE, user_agent=SAFARI_ON_IPHONE)
-    phone.goto(decoded(draw_qr_code_anyway(desk)))
+    phone = open_page(**PHONE, user_agent=steps.SAFARI_ON_IPHONE)
+    phone.goto(draw_qr_code_anyway(desk))
     faults.forgive("webcal:")  # no app on this machine takes it
     phone.get_by_role("button", name="Add to Apple Calendar").click()
     webcal = address_of(phone, "Add to Apple Calendar")
@@ -61,14 +53,14 @@ def test_from_set_up_to_a_subscribed_phone(
     until_the_page_says(desk, "Last read just now by Apple Calendar on iPhone or iPad")
 
     steps.confirm(desk, "Reset Access")
-    expect(desk.get_by_text("Access is reset")).to_be_visible()
+    steps.sees(desk, "Access is reset")
     new_link = steps.link(desk)
     assert new_link != link
     assert product.read(webcal, etag=second.etag).titles() == [steps.NOTICE]
     assert product.read(new_link).entries() == second.entries()
 
     steps.confirm(desk, "Disable Access")
-    expect(desk.get_by_text("Access is disabled: no link works any more.")).to_be_visible()
+    steps.sees(desk, "Access is disabled: no link works any more.")
     assert product.read(new_link).titles() == [steps.NOTICE]
 
 
@@ -78,7 +70,7 @@ def set_up_a_demo(page: Page, code: str) -> None:
     page.locator("#demo-code").fill(code)
     page.get_by_label("Password for the demo sign-ins").fill(steps.PASSWORD)
     page.get_by_role("button", name="Fill in the demo").click()
-    expect(page.get_by_text("The demo practice is ready.")).to_be_visible()
+    steps.sees(page, "The demo practice is ready.")
 
 
 def open_sync_calendar_from_the_schedule(page: Page) -> None:
@@ -87,18 +79,11 @@ def open_sync_calendar_from_the_schedule(page: Page) -> None:
     expect(page.get_by_role("heading", name="Sync Calendar", level=1)).to_be_visible()
 
 
-def draw_qr_code_anyway(page: Page) -> bytes:
+def draw_qr_code_anyway(page: Page) -> str:
     """The page is open on this computer alone, says so, and draws the code all the same."""
-    expect(page.get_by_text("Phones cannot reach this server yet")).to_be_visible()
-    expect(page.get_by_text("Show it anyway, to try it here.")).to_be_visible()
-    page.get_by_role("button", name="QR code").click()
-    return page.get_by_role("img", name="QR code that opens the phone’s page").screenshot()
-
-
-def decoded(picture: bytes) -> str:
-    (code,) = zxingcpp.read_barcodes(Image.open(BytesIO(picture)).convert("L"))
-    text: str = code.text
-    return text
+    steps.sees(page, "Phones cannot reach this server yet")
+    steps.sees(page, "Show it anyway, to try it here.")
+    return steps.draw_qr_code(page)
 
 
 def address_of(page: Page, name: str) -> str:
@@ -125,7 +110,7 @@ def move_an_appointment(page: Page) -> datetime:
     day = page.get_by_label("Date", exact=True).input_value()
     page.get_by_label("Start").fill("20:15")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("The appointment is changed.")).to_be_visible()
+    steps.sees(page, "The appointment is changed.")
     return datetime.fromisoformat(f"{day}T20:15").replace(tzinfo=DEMO_ZONE)
 
 
