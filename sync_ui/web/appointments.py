@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 from wtforms import (
     BooleanField,
     DateField,
+    Field,
     HiddenField,
     IntegerField,
     SelectField,
@@ -53,13 +54,22 @@ STATUSES = [
 ]
 
 
+def start_unless_all_day(form: "AppointmentForm", field: Field) -> None:
+    if form.all_day.data:
+        field.errors = []
+        raise StopValidation
+    if field.data is None:
+        field.errors = []
+        raise StopValidation("Enter the time at which it starts.")
+
+
 class AppointmentForm(FlaskForm):
     clinician = SelectField("Clinician", coerce=int)
     kind = SelectField("Kind", choices=KINDS)
     clients = SelectMultipleField("Clients", coerce=int)
     title = StringField("Title")
     date = DateField("Date", [InputRequired("Choose the date.")])
-    start = TimeField("Start")
+    start = TimeField("Start", [start_unless_all_day])
     minutes = IntegerField(
         "Minutes",
         [Optional(), NumberRange(1, LONGEST_MINUTES, "From a minute to a year.")],
@@ -69,7 +79,7 @@ class AppointmentForm(FlaskForm):
     last_date = DateField("Last day", [Optional()])
     location = SelectField("Location")
     note = TextAreaField("Private note")
-    status = SelectField("Status", choices=STATUSES)
+    status = SelectField("Status", choices=STATUSES, default=Status.SCHEDULED.value)
     despite_clashes = BooleanField("Save despite the clash")
     revision = HiddenField()
 
@@ -83,10 +93,6 @@ class AppointmentForm(FlaskForm):
         if self.location.data and self.location.data not in places:
             places.append(self.location.data)
         self.location.choices = [("", "None"), *((place, place) for place in places)]
-
-    def validate_start(self, field: TimeField) -> None:
-        if field.data is None and not self.all_day.data:
-            raise StopValidation("Enter the time at which it starts.")
 
     def plan(self) -> Plan:
         """Raises NotFound for a client who does not exist."""
@@ -193,7 +199,9 @@ def cancel(appointment_id: int) -> View:
 
 
 def _agenda_url(first: date) -> str:
+    """The schedule from this day on, of the clinician whose schedule it was before."""
     query: dict[str, Any] = {"from": first.isoformat()}  # a reserved word of Python
+    query["clinician"] = request.args.get("clinician", type=int)
     return url_for("appointments.agenda", **query)
 
 
@@ -262,7 +270,7 @@ def _event(appointment: Appointment, *, with_clinician: bool) -> dict[str, objec
         "time": _span(appointment),
         "title": title,
         "href": url_for("appointments.edit", appointment_id=appointment.id),
-        "meta": " · ".join(fact for fact in facts if fact),
+        "meta": "\u00a0· ".join(fact for fact in facts if fact),
         "badges": _badges(appointment.status),
         "gone": appointment.status in GONE,
     }

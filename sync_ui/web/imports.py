@@ -4,6 +4,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import BooleanField, FileField, SelectField, SelectMultipleField
+from wtforms.validators import NumberRange
 
 from sync_ui.domain import csv_read
 from sync_ui.domain.roles import Permission
@@ -18,8 +19,15 @@ View = str | Response | tuple[str, int]
 
 
 class UploadForm(FlaskForm):
-    clinician = SelectField("Whose schedule", coerce=int)
+    clinician = SelectField(
+        "Whose schedule", [NumberRange(1, message="Choose whose schedule it is.")], coerce=int
+    )
     file = FileField("Calendar file (.ics or .csv)")
+
+    def offer(self) -> None:
+        """Nobody is preselected where it could be the wrong one."""
+        found = [(c.id, c.name) for c in people.visible(actor())]
+        self.clinician.choices = found if len(found) == 1 else [(0, "Choose …"), *found]
 
 
 class AcceptForm(FlaskForm):
@@ -38,7 +46,7 @@ class AcceptForm(FlaskForm):
 @guard(Permission.IMPORTS)
 def upload() -> View:
     form = UploadForm()
-    form.clinician.choices = [(c.id, c.name) for c in people.visible(actor())]
+    form.offer()
     if not form.validate_on_submit():
         return _upload_page(form)
     try:
@@ -61,10 +69,11 @@ def preview(file_id: int) -> View:
 def apply(file_id: int) -> View:
     form = AcceptForm()
     kept = imports.kept_file(actor(), file_id)
+    clinician_id = kept.clinician_id
     try:
         done = imports.apply(
             actor(),
-            kept.clinician_id,
+            clinician_id,
             kept.content,
             form.answers(),
             skip_wrong_rows=bool(form.skip_wrong_rows.data),
@@ -73,7 +82,7 @@ def apply(file_id: int) -> View:
         return _preview_page(file_id, form, error)
     imports.discard(actor(), file_id)
     flash(done.summary(applied=True))
-    return redirect(url_for("appointments.agenda"))
+    return redirect(url_for("appointments.agenda", clinician=clinician_id))
 
 
 @blueprint.post("/<int:file_id>/discard")
