@@ -129,12 +129,14 @@ def started(command: list[str], environment: dict[str, str], url: str) -> Iterat
 def wait_for(process: subprocess.Popen[bytes], url: str) -> None:
     while process.poll() is None:
         try:
-            if get(url).status == 200:
-                return
+            status = get(url).status
         except OSError:
-            pass
-        time.sleep(0.05)
-    raise SystemExit(f"{url} was not served: exit code {process.returncode}")
+            time.sleep(0.05)
+            continue
+        if status == 200:
+            return
+        raise SystemExit(f"The first answer has status {status}.")
+    raise SystemExit(f"The server ended with exit code {process.returncode}.")
 
 
 def compare(case: Case, product: str, bare: str, etag: str) -> None:
