@@ -238,7 +238,10 @@ def _page(
     live = links.live(calendar)
     link = link or _asked_for(live)
     ceiling = practice.get().ceiling
-    mode = chosen or display.effective(link.mode if link else DisplayMode.INITIALS, ceiling)
+    saved = link.mode if link else DisplayMode.INITIALS
+    mode = display.effective(chosen or saved, ceiling)
+    mode_form = mode_form or ModeForm(formdata=None)
+    mode_form.mode.data = mode.value
     link_form = link_form or LinkForm(formdata=None)
     link_form.offer(ceiling)
     template = "links/_sync.html" if htmx_request.htmx else "links/sync.html"
@@ -252,10 +255,11 @@ def _page(
         ended=[ended for ended in calendar.links if ended not in live],
         link=link,
         allow_form=AllowForm(formdata=None, allowed=bool(live)),
-        mode_form=mode_form or ModeForm(formdata=None, mode=mode.value),
+        mode_form=mode_form,
         link_form=link_form,
+        mode_of=lambda shown: display.effective(shown.mode, ceiling),
         allowed_modes={word for word, _ in MODES if _within(DisplayMode(word), ceiling)},
-        unsaved=chosen is not None,
+        unsaved=mode is not display.effective(saved, ceiling),
         how_fast=apps.HOW_FAST,
         smtp=mail.is_configured(),
         **_reach(),
