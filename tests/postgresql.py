@@ -57,10 +57,10 @@ def empty_postgresql_url(postgresql_server: str) -> str:
     return new_database(postgresql_server)
 
 
-def new_database(server: str) -> str:
+def new_database(server: str, template: str = "template0") -> str:
     name = f"sync_{next(_numbers)}"
     with psycopg.connect(f"{server} user=postgres dbname=postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
     return f"postgresql://postgres@/{name}?{server}"
 
 

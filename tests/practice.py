@@ -18,14 +18,19 @@ from sync_ui import clock, create_app
 from sync_ui.config import Config
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
-from sync_ui.models import Appointment, Calendar, Client, Clinician, Location, User, installation
-from sync_ui.models import practice as practice_model
-from sync_ui.models import transaction
-from sync_ui.services import access, accounts, appointments, calendars, clients, people
+from sync_ui.models import (
+    Appointment,
+    Location,
+    db,
+    installation,
+    transaction,
+)
+from sync_ui.models import Practice as PracticeRow
+from sync_ui.services import access, accounts, appointments, clients, people
 from sync_ui.services.access import Actor
 from sync_ui.services.appointments import Plan
 
-PASSWORD = "a long enough password"  # noqa: S105
+PASSWORD = "a long enough password"
 ZONE = "America/New_York"
 
 # A Monday noon in New York, in standard time.
@@ -86,14 +91,8 @@ def running(config: Config) -> Iterator[Flask]:
     app.config["TESTING"] = False  # errors answer as they do for people
     with app.app_context():
         yield app
-        practice_model_engine_dispose(app)
-
-
-def practice_model_engine_dispose(app: Flask) -> None:
-    from sync_ui.models import db  # late: only once the application is there
-
-    db.session.remove()
-    db.engine.dispose()
+        db.session.remove()
+        db.engine.dispose()
 
 
 @dataclass(frozen=True)
@@ -112,15 +111,13 @@ class Practice:
 
 
 @pytest.fixture
-def practice(app: Flask, now: Clock) -> Practice:  # noqa: ARG001
+def practice(app: Flask, now: Clock) -> Practice:
     return people_of_a_practice()
 
 
 def people_of_a_practice() -> Practice:
-    from sync_ui.models import db  # late: needs the application's context
-
     with transaction() as session:
-        found = session.get_one(practice_model.Practice, 1)
+        found = session.get_one(PracticeRow, 1)
         found.name, found.zone, found.ceiling = "Riverside", ZONE, DisplayMode.FULL_NAME
         session.add_all([Location(name="Room 2"), Location(name="Main office")])
         hashed = accounts.hashed(PASSWORD)
@@ -160,8 +157,6 @@ def book(practice: Practice) -> Book:
     """`book(practice.jane, at="2026-11-24 10:00")`: a session with Dr. Ünlü, 50 minutes."""
 
     def add(*client_ids: int, at: str = "2026-11-24 10:00", **more: object) -> Appointment:
-        from sync_ui.models import db  # late: needs the application's context
-
         actor: Actor = more.pop("actor", practice.unlu)  # type: ignore[assignment]
         minutes: int = more.pop("minutes", 50)  # type: ignore[assignment]
         starts = datetime.fromisoformat(at)
@@ -179,7 +174,7 @@ def book(practice: Practice) -> Book:
 
 
 @pytest.fixture
-def browser_of(app: Flask, practice: Practice) -> Callable[[str], FlaskClient]:  # noqa: ARG001
+def browser_of(app: Flask, practice: Practice) -> Callable[[str], FlaskClient]:
     """`browser_of("anna@example.com")`: a signed-in test client; "" for a stranger's."""
 
     def sign_in(email: str = "") -> FlaskClient:
