@@ -1,0 +1,512 @@
+"""Every route, every role, every owner: one table, checked against the live map of routes."""
+
+from collections.abc import Callable
+from io import BytesIO
+from itertools import count
+
+import pytest
+from flask import Flask, url_for
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from sync_ui import clock
+from sync_ui.domain.event import DisplayMode
+from sync_ui.domain.roles import Role
+from sync_ui.models import ImportFile, Location, Row, User, db, transaction
+from sync_ui.services import accounts, links, people
+from sync_ui.services.access import Actor
+from tests.practice import PASSWORD, ZONE, Book, Practice, csrf_token
+
+BrowserOf = Callable[[str], FlaskClient]
+
+COOKIE = "__Host-session"
+
+# Dr. Ünlü asks for what is his own, then for what is Anna's. Who is disabled is a stranger.
+COLUMNS = "stranger own anothers scheduler administrator".split()
+
+TABLE = """
+GET  accounts.account           302 200 200 200 200
+POST accounts.account           302 302 302 302 302
+GET  accounts.sign_in           200 302 302 302 302
+POST accounts.sign_in           302 302 302 302 302
+POST accounts.sign_out          302 302 302 302 302
+GET  appointments.agenda        302 200 404 200 200
+POST appointments.cancel        302 302 404 302 302
+GET  appointments.edit          302 200 404 200 200
+POST appointments.edit          302 302 404 302 302
+GET  appointments.new           302 200 200 200 200
+POST appointments.new           302 302 422 302 302
+POST clients.change             302 403 403 302 302
+GET  clients.listed             302 200 200 200 200
+GET  clients.new                302 403 403 200 200
+POST clients.new                302 403 403 302 302
+GET  clients.show               302 200 404 200 200
+OPTIONS feeds.options           204 204 204 204 204
+GET  feeds.read                 200 200 200 200 200
+POST feeds.refuse               405 405 405 405 405
+PUT  feeds.refuse               405 405 405 405 405
+PATCH feeds.refuse              405 405 405 405 405
+DELETE feeds.refuse             405 405 405 405 405
+PROPFIND feeds.refuse           405 405 405 405 405
+REPORT feeds.refuse             405 405 405 405 405
+MKCALENDAR feeds.refuse         405 405 405 405 405
+GET  health.health              200 200 200 200 200
+POST imports.apply              302 403 403 302 302
+POST imports.discard            302 403 403 302 302
+GET  imports.preview            302 403 403 200 200
+POST imports.preview            302 403 403 200 200
+GET  imports.upload             302 403 403 200 200
+POST imports.upload             302 403 403 302 302
+POST links.allow                302 302 404 302 302
+GET  links.calendars            302 200 200 200 200
+POST links.change_mode          302 302 404 302 302
+POST links.create               302 302 404 302 302
+POST links.disable              302 302 404 302 302
+POST links.disallow             302 302 404 302 302
+POST links.draw                 302 200 404 200 200
+GET  links.preview              302 200 404 200 200
+POST links.reset                302 302 404 302 302
+POST links.reset_all            302 302 404 302 302
+POST links.send                 302 200 404 200 200
+GET  links.sync                 302 200 404 200 200
+GET  pages.home                 302 302 302 302 302
+GET  pages.robots               200 200 200 200 200
+POST people.archive             302 403 403 403 302
+GET  people.clinician           302 403 403 403 200
+POST people.clinician           302 403 403 403 302
+POST people.disable             302 403 403 403 302
+POST people.enable              302 403 403 403 302
+GET  people.listed              302 403 403 403 200
+GET  people.new                 302 403 403 403 200
+POST people.new                 302 403 403 403 302
+GET  people.new_clinician       302 403 403 403 200
+POST people.new_clinician       302 403 403 403 302
+POST people.password            302 403 403 403 302
+GET  people.user                302 403 403 403 200
+POST people.user                302 403 403 403 302
+GET  phone.look                 200 200 200 200 200
+POST phone.spend                200 200 200 200 200
+GET  practice.clients           302 403 403 403 200
+POST practice.clients           302 403 403 403 302
+GET  practice.entries           302 403 403 403 200
+GET  practice.places            302 403 403 403 200
+POST practice.places            302 403 403 403 302
+POST practice.remove_place      302 403 403 403 302
+GET  practice.settings          302 403 403 403 200
+POST practice.settings          302 403 403 403 302
+GET  setup.begin                302 302 302 302 302
+POST setup.begin                302 302 302 302 302
+POST setup.fill                 302 302 302 302 302
+GET  static                     200 200 200 200 200
+"""
+
+Route = tuple[str, str]
+
+EXPECTED: dict[Route, dict[str, int]] = {
+    (endpoint, method): dict(zip(COLUMNS, map(int, statuses), strict=True))
+    for method, endpoint, *statuses in (line.split() for line in TABLE.strip().splitlines())
+}
+
+# Automatic answers, which say nothing of their own; they have tests of their own below.
+AUTOMATIC = {"HEAD", "OPTIONS"}
+
+CSV = b"""Subject,Start Date,Start Time,End Date,End Time
+Staff,12/01/2026,9:00 AM,12/01/2026,10:00 AM
+"""
+
+_numbers = count(1)
+
+
+def routes(app: Flask) -> set[Route]:
+    """Every (endpoint, method) that the application answers by itself."""
+    return {
+        (rule.endpoint, method)
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods or ()
+        if method not in AUTOMATIC or (rule.endpoint, method) == ("feeds.options", "OPTIONS")
+    }
+
+
+class Things:
+    """Fresh objects of one clinician, so that no request meets what an earlier one has done."""
+
+    def __init__(self, practice: Practice, book: Book, owner: Actor, uploader: Actor) -> None:
+        number = next(_numbers)
+        own = owner == practice.unlu
+        assert owner.clinician_id is not None
+        self.clinician = owner.clinician_id
+        self.client = practice.jane if own else practice.zoe
+        self.key = practice.unlus_calendar if own else practice.annas_calendar
+        self.appointment = book(self.client, actor=owner).id
+        self.link = links.create(owner, self.key, f"Link {number}", DisplayMode.INITIALS)
+        self.token = (links.address(self.link) or "").split("/")[4]
+        self.code, _ = links.make_code(owner, self.link.id)
+        with transaction() as session:
+            # A user, a clinician and a place that nobody else needs.
+            user = accounts.add_user(
+                session, f"leaver{number}@example.com", "Lea Ver", Role.SCHEDULER, "no password"
+            )
+            leaver = people.add_clinician(session, "Dr. Leaver")
+            place = Location(name=f"Room {number + 100}")
+            assert uploader.user_id is not None
+            file = ImportFile(
+                user_id=uploader.user_id,
+                clinician_id=self.clinician,
+                content=CSV,
+                created_at=clock.now(),
+            )
+            session.add_all([place, file])
+            session.flush()
+            self.user, self.leaver, self.place = user.id, leaver.id, place.id
+            self.file, self.number = file.id, number
+
+    def path(self, endpoint: str) -> dict[str, object]:
+        """The values of the endpoint's address, its query included."""
+        values: dict[str, object] = {
+            "_name": "calendar.ics",
+            "appointment_id": self.appointment,
+            "client_id": self.client,
+            "clinician_id": self.leaver,
+            "code": self.code,
+            "file_id": self.file,
+            "filename": "css/base.css",
+            "key": self.key,
+            "link_id": self.link.id,
+            "location_id": self.place,
+            "token": self.token,
+            "user_id": self.user,
+        }
+        query = {
+            "appointments.agenda": {"clinician": self.clinician},
+            "links.preview": {"mode": "initials"},
+        }
+        return values | query.get(endpoint, {})
+
+    def form(self, endpoint: str) -> dict[str, object]:
+        """What a person would send, of these objects."""
+        appointment = {
+            "clinician": self.clinician,
+            "kind": "session",
+            "clients": self.client,
+            "date": "2026-12-02",
+            "start": "10:00",
+            "minutes": "50",
+            "location": "",
+            "status": "scheduled",
+            "revision": "0",
+            "despite_clashes": "y",
+        }
+        client = {
+            "first_name": "Nora",
+            "last_name": "Quist",
+            "internal_id": f"N-{self.number}",
+            "ceiling": "",
+        }
+        user = {"name": "Lea Ver", "role": "scheduler"}
+        forms: dict[str, dict[str, object]] = {
+            "accounts.account": {"old": PASSWORD, "new": PASSWORD, "again": PASSWORD},
+            "accounts.sign_in": {"email": "sam@example.com", "password": PASSWORD},
+            "appointments.edit": appointment,
+            "appointments.new": appointment,
+            "clients.change": client,
+            "clients.new": client,
+            "imports.upload": {
+                "clinician": self.clinician,
+                "file": (BytesIO(CSV), "calendar.csv"),
+            },
+            "links.allow": {"allowed": "y"},
+            "links.change_mode": {"mode": "busy"},
+            "links.create": {"label": "Work phone", "mode": "initials"},
+            "people.clinician": {"name": "Dr. Leaver-Smith"},
+            "people.new": user
+            | {"email": f"new{self.number}@example.com", "password": "a first password of hers"},
+            "people.new_clinician": {"name": "Dr. Comer"},
+            "people.password": {"password": "an unusual new password"},
+            "people.user": user,
+            "practice.places": {"name": f"Attic {self.number}"},
+            "practice.settings": {
+                "name": "Riverside",
+                "zone": ZONE,
+                "ceiling": "full_name",
+                "days_back": "30",
+                "months_ahead": "12",
+            },
+        }
+        return forms.get(endpoint, {})
+
+
+EMAILS = {
+    "stranger": "",
+    "own": "unlu@example.com",
+    "anothers": "unlu@example.com",
+    "scheduler": "sam@example.com",
+    "administrator": "ada@example.com",
+}
+
+
+class Asker:
+    """One column of the table, at a browser."""
+
+    def __init__(
+        self, app: Flask, practice: Practice, book: Book, column: str, browser_of: BrowserOf
+    ) -> None:
+        self._app, self._practice, self._book = app, practice, book
+        self._owner = practice.anna if column == "anothers" else practice.unlu
+        self._uploader = practice.ada if column == "administrator" else practice.sam
+        self._email = EMAILS[column]
+        self._browser_of = browser_of
+        self._browser = browser_of(self._email)
+
+    def ask(self, route: Route) -> TestResponse:
+        return self.prepared(route)()
+
+    def prepared(self, route: Route, *, with_token: bool = True) -> Callable[[], TestResponse]:
+        """The request, ready to be sent."""
+        endpoint, method = route
+        things = Things(self._practice, self._book, self._owner, self._uploader)
+        browser = self._awake()
+        form = things.form(endpoint)
+        if with_token:
+            form["csrf_token"] = csrf_token(browser, "/account" if self._email else "/sign-in")
+        with self._app.test_request_context():
+            address = url_for(endpoint, **things.path(endpoint))  # type: ignore[arg-type]
+        data = None if method == "GET" else form
+        return lambda: browser.open(address, method=method, data=data)
+
+    def _awake(self) -> FlaskClient:
+        """Some requests begin or end a session; the next one finds it as it should be."""
+        if not self._email or self._browser.get("/account").status_code == 302:
+            self._browser = self._browser_of(self._email)
+        return self._browser
+
+
+@pytest.fixture
+def asker(
+    app: Flask, practice: Practice, book: Book, browser_of: BrowserOf
+) -> Callable[[str], Asker]:
+    return lambda column: Asker(app, practice, book, column, browser_of)
+
+
+def every_row() -> dict[str, list[tuple[object, ...]]]:
+    """What is stored, by table."""
+    db.session.rollback()
+    return {
+        table.name: [tuple(row) for row in db.session.execute(select(table))]
+        for table in Row.metadata.sorted_tables
+    }
+
+
+def test_every_route_has_a_row_in_the_table(app: Flask) -> None:
+    assert routes(app) == set(EXPECTED)
+
+
+def test_a_route_without_a_row_is_reported(app: Flask) -> None:
+    app.add_url_rule("/export", "clients.export", view_func=lambda: "every client")
+
+    assert routes(app) - set(EXPECTED) == {("clients.export", "GET")}
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_every_route_answers_each_role_as_the_table_says(
+    asker: Callable[[str], Asker], column: str
+) -> None:
+    asking = asker(column)
+
+    found = {route: asking.ask(route).status_code for route in EXPECTED}
+
+    assert found == {route: statuses[column] for route, statuses in EXPECTED.items()}
+
+
+def test_a_disabled_user_is_a_stranger_on_every_route(
+    app: Flask, book: Book, practice: Practice, browser_of: BrowserOf
+) -> None:
+    browser = browser_of("anna@example.com")
+    assert browser.get("/calendar").status_code == 200
+    cookie = browser.get_cookie(COOKIE)
+    assert cookie is not None
+    assert practice.anna.user_id is not None
+    accounts.disable_user(practice.ada, practice.anna.user_id)
+
+    def disabled(_: str) -> FlaskClient:
+        again = app.test_client()
+        again.set_cookie(COOKIE, cookie.value)
+        return again
+
+    asking = Asker(app, practice, book, "stranger", disabled)
+
+    found = {route: asking.ask(route).status_code for route in EXPECTED}
+
+    assert found == {route: statuses["stranger"] for route, statuses in EXPECTED.items()}
+
+
+def test_a_colleague_sees_no_name_of_another_clinicians_client(
+    asker: Callable[[str], Asker],
+) -> None:
+    names = ("Zoë", "Brien", "García", "2001")
+    # Whoever holds a link or a code is shown what it opens.
+    asked = [route for route in EXPECTED if route[0].partition(".")[0] not in {"feeds", "phone"}]
+    scheduler, colleague = asker("scheduler"), asker("anothers")
+    answers = [scheduler.ask(route).text for route in asked]
+    assert all(any(name in text for text in answers) for name in names)
+
+    seen = {route: colleague.ask(route).text for route in asked}
+
+    assert {route for route, text in seen.items() if any(name in text for name in names)} == set()
+
+
+def test_a_colleague_finds_no_client_of_another_clinician(
+    practice: Practice, book: Book, browser_of: BrowserOf
+) -> None:
+    book(practice.zoe, actor=practice.anna)
+    assert "García" in browser_of("anna@example.com").get("/clients?q=Zo").text
+
+    assert "García" not in browser_of("unlu@example.com").get("/clients?q=Zo").text
+
+
+def test_another_clinicians_client_cannot_be_booked(
+    practice: Practice, book: Book, browser_of: BrowserOf
+) -> None:
+    things = Things(practice, book, practice.unlu, practice.sam)
+    book(practice.zoe, actor=practice.anna)
+    browser = browser_of("unlu@example.com")
+    form = things.form("appointments.new") | {"csrf_token": csrf_token(browser, "/account")}
+
+    refused = browser.post("/calendar/new", data=form | {"clients": practice.zoe})
+    taken = browser.post("/calendar/new", data=form)
+
+    assert (refused.status_code, taken.status_code) == (422, 302)
+
+
+def test_an_upload_is_its_uploaders_alone(
+    practice: Practice, book: Book, browser_of: BrowserOf
+) -> None:
+    sams = Things(practice, book, practice.unlu, practice.sam).file
+    ada, sam = browser_of("ada@example.com"), browser_of("sam@example.com")
+    token = {"csrf_token": csrf_token(ada, "/account")}
+
+    assert sam.get(f"/import/{sams}").status_code == 200
+    assert ada.get(f"/import/{sams}").status_code == 404
+    for action in ("", "/apply", "/discard"):
+        assert ada.post(f"/import/{sams}{action}", data=token).status_code == 404
+
+
+def test_another_clinicians_link_is_not_found_under_ones_own_calendar(
+    practice: Practice, book: Book, browser_of: BrowserOf
+) -> None:
+    annas = Things(practice, book, practice.anna, practice.sam).link.id
+    browser = browser_of("unlu@example.com")
+    form = {"csrf_token": csrf_token(browser, "/account"), "mode": "busy"}
+    before = every_row()
+
+    for action in ("mode", "qr", "email", "reset", "disable"):
+        address = f"/calendars/{practice.unlus_calendar}/links/{annas}/{action}"
+        assert browser.post(address, data=form).status_code == 404
+    assert every_row() == before
+
+
+def test_no_role_is_taken_from_a_form(practice: Practice, browser_of: BrowserOf) -> None:
+    browser = browser_of("unlu@example.com")
+    more = {"role": "administrator", "user_id": practice.ada.user_id, "id": 1, "email": "x@y.zz"}
+    form = {"old": PASSWORD, "new": PASSWORD, "again": PASSWORD} | more
+    before = _users()
+
+    form["csrf_token"] = csrf_token(browser, "/account")
+    assert browser.post("/account", data=form).status_code == 302
+
+    assert _users() == before
+
+
+def _users() -> list[tuple[int, str, str]]:
+    db.session.rollback()
+    found = db.session.scalars(select(User).order_by(User.id))
+    return [(user.id, user.email, user.role.value) for user in found]
+
+
+# A calendar app's POST to a feed changes nothing either; it needs no form to be told so.
+POSTS = [route for route in EXPECTED if route[1] == "POST" and route[0] != "feeds.refuse"]
+
+# Signed in and set up already, or only looking.
+NOTHING_TO_CHANGE = {"accounts.sign_in", "imports.preview", "setup.begin", "setup.fill"}
+
+
+def test_no_form_is_taken_without_its_token(asker: Callable[[str], Asker]) -> None:
+    asking = asker("administrator")
+    taken = {route for route in POSTS if _sent(asking.prepared(route))[1]}
+    assert taken == {route for route in POSTS if route[0] not in NOTHING_TO_CHANGE}
+
+    refused = {route: _sent(asking.prepared(route, with_token=False)) for route in POSTS}
+
+    assert refused == dict.fromkeys(POSTS, (400, set()))
+
+
+def test_no_form_is_taken_with_another_sessions_token(
+    practice: Practice, browser_of: BrowserOf
+) -> None:
+    browser = browser_of("ada@example.com")
+    foreign = csrf_token(browser_of("sam@example.com"), "/account")
+    own = csrf_token(browser, "/account")
+
+    def add(token: str) -> TestResponse:
+        return browser.post("/settings/places", data={"name": "Attic", "csrf_token": token})
+
+    assert (add(foreign).status_code, add(own).status_code) == (400, 302)
+
+
+def _sent(request: Callable[[], TestResponse]) -> tuple[int, set[str]]:
+    """The answer's status, and the tables that the request has changed."""
+    before = every_row()
+    status = request().status_code
+    after = every_row()
+    return status, {table for table in after if after[table] != before[table]}
+
+
+def test_reading_changes_nothing(asker: Callable[[str], Asker]) -> None:
+    asking = asker("administrator")
+    reads = [route for route in EXPECTED if route[1] == "GET"]
+
+    assert {route: _sent(asking.prepared(route))[1] for route in reads} == {
+        route: set() for route in reads
+    }
+
+
+def test_what_is_posted_cannot_be_got(
+    app: Flask, asker: Callable[[str], Asker], practice: Practice, book: Book
+) -> None:
+    readable = {endpoint for endpoint, method in EXPECTED if method == "GET"}
+    things = Things(practice, book, practice.unlu, practice.ada)
+    asking = asker("administrator")
+    found = {}
+    for endpoint, _ in POSTS:
+        with app.test_request_context():
+            address = url_for(endpoint, **things.path(endpoint))  # type: ignore[arg-type]
+        if endpoint not in readable and not _also_read(app, address):
+            answer = asking._browser.get(address)
+            found[endpoint] = (answer.status_code, "POST" in answer.headers.get("Allow", ""))
+
+    assert "links.reset" in found
+    assert found == dict.fromkeys(found, (405, True))
+
+
+def _also_read(app: Flask, address: str) -> bool:
+    """Another endpoint answers a GET of this address."""
+    return "GET" in app.url_map.bind("localhost").allowed_methods(address.partition("?")[0])
+
+
+def test_head_answers_as_get_does(asker: Callable[[str], Asker]) -> None:
+    for column in ("stranger", "anothers"):
+        asking = asker(column)
+        for endpoint, method in EXPECTED:
+            if method == "GET":
+                answer = asking.ask((endpoint, "HEAD"))
+                assert (endpoint, answer.status_code, answer.data) == (
+                    endpoint,
+                    EXPECTED[endpoint, "GET"][column],
+                    b"",
+                )
+
+
+def test_before_the_set_up_every_page_leads_to_it(app: Flask) -> None:
+    browser = app.test_client()
+    for page in ("/", "/sign-in", "/calendar", "/clients", "/people", "/settings", "/account"):
+        assert browser.get(page).headers["Location"] == "/setup"
