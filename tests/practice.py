@@ -8,9 +8,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 
@@ -32,6 +34,9 @@ from sync_ui.services.appointments import Plan
 
 PASSWORD = "a long enough password"
 ZONE = "America/New_York"
+
+# As real as the application's, but quick: a hash tells how dear it is to verify.
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 # A Monday noon in New York, in standard time.
 NOW = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
@@ -115,12 +120,18 @@ def practice(app: Flask, now: Clock) -> Practice:
     return people_of_a_practice()
 
 
+@lru_cache
+def hashed_password() -> str:
+    """Once for all tests: Argon2 takes its time on purpose."""
+    return accounts.hashed(PASSWORD)
+
+
 def people_of_a_practice() -> Practice:
     with transaction() as session:
         found = session.get_one(PracticeRow, 1)
         found.name, found.zone, found.ceiling = "Riverside", ZONE, DisplayMode.FULL_NAME
         session.add_all([Location(name="Room 2"), Location(name="Main office")])
-        hashed = accounts.hashed(PASSWORD)
+        hashed = CHEAP.hash(PASSWORD)
         ada = accounts.add_user(session, "ada@example.com", "Ada Lin", Role.ADMINISTRATOR, hashed)
         sam = accounts.add_user(session, "sam@example.com", "Sam Rivera", Role.SCHEDULER, hashed)
         unlu = accounts.add_user(session, "unlu@example.com", "Dr. Ünlü", Role.CLINICIAN, hashed)

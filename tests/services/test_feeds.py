@@ -31,9 +31,7 @@ Share = Callable[..., Link]
 def share(practice: Practice) -> Share:
     """`share()`: a link to Dr. Ünlü's calendar in initials."""
 
-    def make(
-        mode: DisplayMode = DisplayMode.INITIALS, calendar: str = "", **more: object
-    ) -> Link:
+    def make(mode: DisplayMode = DisplayMode.INITIALS, calendar: str = "", **more: object) -> Link:
         key = calendar or practice.unlus_calendar
         return links.create(practice.ada, key, "Phone", mode, confirmed=True, **more)  # type: ignore[arg-type]
 
@@ -289,9 +287,7 @@ def test_equal_initials_are_told_apart_for_good(
     assert summaries(feeds.read(token(link))) == ["J.S.1"]
 
 
-def test_a_ceiling_holds_for_links_that_exist(
-    practice: Practice, book: Book, share: Share
-) -> None:
+def test_a_ceiling_holds_for_links_that_exist(practice: Practice, book: Book, share: Share) -> None:
     book(practice.jane)
     link = share(DisplayMode.FULL_NAME)
     assert summaries(feeds.read(token(link))) == ["Jane Smith"]
@@ -349,9 +345,7 @@ def test_an_unchanged_feed_answers_304_to_either_validator(
         assert (answer.etag, answer.last_modified) == (first.etag, first.last_modified)
 
 
-def test_the_preview_is_the_feeds_next_five(
-    practice: Practice, book: Book, share: Share
-) -> None:
+def test_the_preview_is_the_feeds_next_five(practice: Practice, book: Book, share: Share) -> None:
     book(practice.jane, at="2026-11-20 10:00")
     for day in range(24, 31):
         book(practice.jane, practice.mark, at=f"2026-11-{day} 10:00", location="Room 2")
