@@ -1,0 +1,142 @@
+from datetime import date, datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from sync_ui.domain.event import Kind, Status
+from sync_ui.errors import Conflict, Invalid, NotFound
+from sync_ui.models import Appointment, db
+from sync_ui.services import appointments
+from sync_ui.services.appointments import Plan
+from tests.practice import ZONE, Book, Practice
+
+TEN = datetime(2026, 11, 24, 10)
+
+
+def plan(starts: datetime = TEN, minutes: int = 50, **more: object) -> Plan:
+    return Plan(starts=starts, ends=starts + timedelta(minutes=minutes), zone=ZONE, **more)  # type: ignore[arg-type]
+
+
+def jane(practice: Practice) -> tuple[object, ...]:
+    return appointments.find_clients(db.session(), [practice.jane])
+
+
+def count() -> int | None:
+    return db.session.scalar(select(func.count(Appointment.id)))
+
+
+def test_an_appointment_keeps_its_wall_time_and_its_moment(practice: Practice, book: Book) -> None:
+    found = book(practice.jane)
+
+    assert found.starts_local == TEN
+    assert found.starts_at.isoformat() == "2026-11-24T15:00:00+00:00"
+    assert [client.id for client in found.clients] == [practice.jane]
+
+
+def test_a_clinician_books_for_no_one_else(practice: Practice) -> None:
+    assert practice.anna.clinician_id is not None
+    with pytest.raises(NotFound):
+        appointments.create(practice.unlu, practice.anna.clinician_id, plan())
+
+    assert appointments.create(practice.sam, practice.anna.clinician_id, plan()).id
+
+
+def test_a_clash_of_clinician_or_client_asks_first(practice: Practice, book: Book) -> None:
+    book(practice.jane)
+    assert practice.unlu.clinician_id is not None
+    assert practice.anna.clinician_id is not None
+    late = plan(TEN + timedelta(minutes=49), clients=jane(practice))
+
+    for clinician_id in (practice.unlu.clinician_id, practice.anna.clinician_id):
+        with pytest.raises(Conflict):
+            appointments.create(practice.sam, clinician_id, late)
+    assert count() == 1
+
+    appointments.create(practice.sam, practice.anna.clinician_id, late, despite_clashes=True)
+    after = plan(TEN + timedelta(minutes=120), clients=jane(practice))
+    appointments.create(practice.sam, practice.unlu.clinician_id, after)
+    assert count() == 3
+
+
+def test_a_cancelled_appointment_clashes_with_nothing(practice: Practice, book: Book) -> None:
+    appointments.cancel(practice.unlu, book(practice.jane).id)
+    assert practice.unlu.clinician_id is not None
+
+    assert appointments.create(practice.unlu, practice.unlu.clinician_id, plan()).id
+
+
+def test_a_change_keeps_the_uid_and_raises_the_revision(practice: Practice, book: Book) -> None:
+    before = book(practice.jane)
+    uid, revision = before.uid, before.revision
+
+    after = appointments.change(practice.unlu, before.id, plan(TEN.replace(hour=14)))
+
+    assert (after.uid, after.revision) == (uid, revision + 1)
+    assert (after.starts_local.hour, after.clients) == (14, [])
+
+
+def test_the_second_of_two_editors_is_told(practice: Practice, book: Book) -> None:
+    found = book(practice.jane)
+    drawn_from = found.revision
+    appointments.change(practice.sam, found.id, plan(TEN.replace(hour=14)), revision=drawn_from)
+
+    with pytest.raises(Conflict):
+        appointments.change(
+            practice.unlu, found.id, plan(TEN.replace(hour=15)), revision=drawn_from
+        )
+
+    assert db.session.get_one(Appointment, found.id).starts_local.hour == 14
+
+
+def test_cancelling_twice_changes_nothing_the_second_time(practice: Practice, book: Book) -> None:
+    found = appointments.cancel(practice.unlu, book(practice.jane).id, late=True)
+    revision = found.revision
+
+    again = appointments.cancel(practice.unlu, found.id)
+
+    assert (again.status, again.revision) == (Status.LATE_CANCELLED, revision)
+
+
+def test_another_clinicians_appointment_is_not_found(practice: Practice, book: Book) -> None:
+    annas = book(practice.zoe, actor=practice.anna)
+
+    with pytest.raises(NotFound):
+        appointments.cancel(practice.unlu, annas.id)
+    with pytest.raises(NotFound):
+        appointments.change(practice.unlu, annas.id, plan())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        plan(minutes=0),
+        plan(minutes=-50),
+        plan(minutes=60 * 24 * 400),
+        plan(datetime(1901, 1, 1)),
+        plan(location="12 Elm Street"),
+        plan(title="x" * 201),
+        plan(note="x" * 5001),
+    ],
+)
+def test_what_cannot_be_an_appointment_is_refused(practice: Practice, wrong: Plan) -> None:
+    assert practice.unlu.clinician_id is not None
+    with pytest.raises(Invalid):
+        appointments.create(practice.unlu, practice.unlu.clinician_id, wrong)
+
+    assert count() == 0
+
+
+def test_the_agenda_lists_days_in_the_practices_zone(practice: Practice, book: Book) -> None:
+    book(practice.jane, at="2026-11-24 23:30", minutes=60)
+    book(practice.zoe, actor=practice.anna, at="2026-11-25 09:00")
+    book(at="2026-11-25 00:00", minutes=24 * 60, kind=Kind.TIME_OFF, all_day=True)
+
+    def seen(actor: object, clinician_id: int | None = None) -> list[list[str]]:
+        days = appointments.agenda(actor, date(2026, 11, 24), 3, clinician_id)  # type: ignore[arg-type]
+        return [[f"{a.starts_local:%H:%M}" for a in day.appointments] for day in days]
+
+    assert seen(practice.unlu) == [["23:30"], ["23:30", "00:00"], []]
+    assert seen(practice.sam) == [["23:30"], ["23:30", "00:00", "09:00"], []]
+    assert seen(practice.sam, practice.anna.clinician_id) == [[], ["09:00"], []]
+    with pytest.raises(NotFound):
+        seen(practice.unlu, practice.anna.clinician_id)
