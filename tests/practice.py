@@ -22,13 +22,14 @@ from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
 from sync_ui.models import (
     Appointment,
+    Link,
     Location,
     db,
     installation,
     transaction,
 )
 from sync_ui.models import Practice as PracticeRow
-from sync_ui.services import access, accounts, appointments, clients, people
+from sync_ui.services import access, accounts, appointments, clients, links, people
 from sync_ui.services.access import Actor
 from sync_ui.services.appointments import Plan
 
@@ -199,6 +200,13 @@ def browser_of(app: Flask, practice: Practice) -> Callable[[str], FlaskClient]:
         return client
 
     return sign_in
+
+
+def token_of(link: Link) -> str:
+    """The secret part of a live link's address."""
+    address = links.address(link)
+    assert address is not None
+    return address.split("/")[-2]
 
 
 def csrf_token(client: FlaskClient, page: str) -> str:

@@ -6,9 +6,12 @@ back to life. A line is a token's SHA-256 and the time; lines are only added.
 
 import os
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
+
+# When a token died whose line a crash has cut short.
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Journal:
@@ -18,11 +21,15 @@ class Journal:
         self._path = path
         self._lock = Lock()
         self._size = 0
-        self._dead: set[str] = set()
+        self._dead: dict[str, datetime] = {}
 
     def __contains__(self, digest: str) -> bool:
+        return self.died_at(digest) is not None
+
+    def died_at(self, digest: str) -> datetime | None:
+        """When the token of this digest died; None as long as it lives."""
         self._read()
-        return digest in self._dead
+        return self._dead.get(digest)
 
     def add(self, digests: Iterable[str], at: datetime) -> None:
         """On disk when this returns; digests that stand there already are left out."""
@@ -45,5 +52,15 @@ class Journal:
             return
         with self._lock:
             text = self._path.read_text() if size else ""
-            self._dead = {line.split(" ", 1)[0] for line in text.splitlines() if line}
+            # The first line of a token tells when it died.
+            self._dead = dict(_entry(line) for line in reversed(text.splitlines()) if line)
             self._size = size
+
+
+def _entry(line: str) -> tuple[str, datetime]:
+    digest, _, at = line.partition(" ")
+    try:
+        died_at = datetime.fromisoformat(at)
+    except ValueError:
+        return digest, LONG_AGO
+    return digest, died_at if died_at.tzinfo else LONG_AGO

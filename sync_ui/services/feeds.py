@@ -140,7 +140,8 @@ def _heading(found: Row[*tuple[Any, ...]], digest: str, now: datetime) -> Answer
         status=200,
         body=b"",
         file_name=links.file_name(name),
-        etag=validators.etag(FORMAT, digest, found.version, revision, today, name),
+        # The moment too: after a restored backup the versions are given out again.
+        etag=validators.etag(FORMAT, digest, found.version, revision, changed_at, today, name),
         last_modified=validators.last_modified(changed_at, now, found.zone),
         link_id=found.link_id,
         expires_at=found.expires_at,
@@ -181,10 +182,10 @@ _LOOK_UP = (
 
 def _ended_at(found: Row[*tuple[Any, ...]], digest: str, now: datetime) -> datetime | None:
     """When the link died; an old backup cannot revive what the journal names."""
-    ends = [t for t in (found.retired_at, found.disabled_at, found.expires_at) if t and t <= now]
-    if digest in current().journal:
-        ends.append(found.link_changed_at)
-    return min(ends, default=None)
+    expired_at = found.expires_at if found.expires_at and found.expires_at <= now else None
+    # The other moments are past by their nature, even if the clock was set back since.
+    ends = (found.retired_at, found.disabled_at, expired_at, current().journal.died_at(digest))
+    return min((at for at in ends if at), default=None)
 
 
 def _dead(

@@ -1,0 +1,53 @@
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from sync_ui.models.journal import LONG_AGO, Journal
+
+DIED = datetime(2026, 11, 23, 17, tzinfo=UTC)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "revoked.log"
+
+
+def test_what_one_process_adds_another_knows(path: Path) -> None:
+    one, other = Journal(path), Journal(path)
+    assert ("a" * 64 in other) is False
+
+    one.add(["a" * 64], DIED)
+
+    assert ("a" * 64 in other) is True
+    assert other.died_at("a" * 64) == DIED
+    assert other.died_at("b" * 64) is None
+
+
+def test_a_token_dies_once(path: Path) -> None:
+    Journal(path).add(["a" * 64], DIED)
+    Journal(path).add(["a" * 64, "b" * 64], DIED + timedelta(days=1))
+
+    assert path.read_text().splitlines() == [
+        f"{'a' * 64} 2026-11-23T17:00:00+00:00",
+        f"{'b' * 64} 2026-11-24T17:00:00+00:00",
+    ]
+
+
+def test_two_journals_put_together_keep_the_first_death(path: Path) -> None:
+    path.write_text(f"{'a' * 64} {DIED.isoformat()}\n{'a' * 64} 2027-01-01T00:00:00+00:00\n")
+
+    assert Journal(path).died_at("a" * 64) == DIED
+
+
+@pytest.mark.parametrize("cut", ["", " ", " 2026-11-2", " 2026-11-23T17:00:00"])
+def test_a_line_cut_short_kills_its_token_all_the_same(path: Path, cut: str) -> None:
+    path.write_text(f"{'a' * 64}{cut}")
+
+    assert Journal(path).died_at("a" * 64) == LONG_AGO
+
+
+def test_only_its_owner_reads_it(path: Path) -> None:
+    Journal(path).add(["a" * 64], DIED)
+
+    assert path.stat().st_mode & 0o777 == 0o600
