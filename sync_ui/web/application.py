@@ -61,7 +61,7 @@ def build(config: Config | None = None) -> Flask:
     feed_service.init_app(app)
     visits.init_app(app)
     security.init_app(app, config)
-    CSRFProtect(app)
+    CSRFProtect(app).exempt(feeds.blueprint)  # apps send no form; what they may not do is a 405
     Htmx(app)
     signing.init_app(app)
     errors.init_app(app)

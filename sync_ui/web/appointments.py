@@ -38,20 +38,20 @@ DAYS_SHOWN = 7
 
 LONGEST_MINUTES = int(LONGEST.total_seconds() // 60)
 
-KINDS = [
-    (Kind.SESSION.value, "Session"),
-    (Kind.MEETING.value, "Meeting"),
-    (Kind.SUPERVISION.value, "Supervision"),
-    (Kind.TIME_OFF.value, "Time off"),
-    (Kind.OTHER.value, "Other"),
-]
+KINDS = {
+    Kind.SESSION.value: "Session",
+    Kind.MEETING.value: "Meeting",
+    Kind.SUPERVISION.value: "Supervision",
+    Kind.TIME_OFF.value: "Time off",
+    Kind.OTHER.value: "Other",
+}
 
-STATUSES = [
-    (Status.SCHEDULED.value, "Scheduled"),
-    (Status.NO_SHOW.value, "No-show"),
-    (Status.CANCELLED.value, "Cancelled"),
-    (Status.LATE_CANCELLED.value, "Late-cancelled"),
-]
+STATUSES = {
+    Status.SCHEDULED.value: "Scheduled",
+    Status.NO_SHOW.value: "No-show",
+    Status.CANCELLED.value: "Cancelled",
+    Status.LATE_CANCELLED.value: "Late-cancelled",
+}
 
 
 def start_unless_all_day(form: "AppointmentForm", field: Field) -> None:
@@ -85,14 +85,14 @@ class AppointmentForm(FlaskForm):
 
     def offer(self) -> None:
         """The choices that this actor has."""
-        self.clinician.choices = [(c.id, c.name) for c in people.visible(actor())]
-        self.clients.choices = [
-            (c.id, f"{c.first_name} {c.last_name}".strip()) for c in clients.listed(actor())
-        ]
+        self.clinician.choices = {c.id: c.name for c in people.visible(actor())}
+        self.clients.choices = {
+            c.id: f"{c.first_name} {c.last_name}".strip() for c in clients.listed(actor())
+        }
         places = practice.location_names()
         if self.location.data and self.location.data not in places:
             places.append(self.location.data)
-        self.location.choices = [("", "None"), *((place, place) for place in places)]
+        self.location.choices = {"": "None"} | {place: place for place in places}
 
     def plan(self) -> Plan:
         """Raises NotFound for a client who does not exist."""
@@ -173,7 +173,7 @@ def edit(appointment_id: int) -> View:
     appointment = access.appointment(actor(), appointment_id)
     form = AppointmentForm(data=_data(appointment) if request.method == "GET" else None)
     form.offer()
-    form.clinician.choices = [(appointment.clinician_id, appointment.clinician.name)]
+    form.clinician.choices = {appointment.clinician_id: appointment.clinician.name}
     if not form.validate_on_submit():
         return _form_page(form, appointment=appointment)
     try:
@@ -260,7 +260,7 @@ def _day(day: Day, *, with_clinician: bool) -> dict[str, object]:
 
 
 def _event(appointment: Appointment, *, with_clinician: bool) -> dict[str, object]:
-    kind = dict(KINDS)[appointment.kind.value]
+    kind = KINDS[appointment.kind.value]
     names = [f"{c.first_name} {c.last_name}".strip() for c in appointment.clients]
     title = " & ".join(names) or appointment.title or kind
     facts = [kind if kind != title else "", appointment.location]
@@ -285,7 +285,7 @@ def _span(appointment: Appointment) -> str:
 def _badges(status: Status) -> list[tuple[str, str]]:
     if status is Status.SCHEDULED:
         return []
-    return [(dict(STATUSES)[status.value], "bad" if status is Status.NO_SHOW else "warn")]
+    return [(STATUSES[status.value], "bad" if status is Status.NO_SHOW else "warn")]
 
 
 def _date(text: str | None) -> date | None:

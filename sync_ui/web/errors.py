@@ -9,7 +9,7 @@ from flask_wtf.csrf import CSRFError
 from htmx_flask import make_response
 from htmx_flask import request as htmx_request
 from sqlalchemy.exc import DBAPIError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response
 
 from sync_ui.errors import SyncError
@@ -48,7 +48,11 @@ def _expired_form(_: CSRFError) -> Answer:
 
 def _http(error: HTTPException) -> Answer:
     status = error.code or 500
-    return _page(status, SENTENCES.get(status, SENTENCES[400 if status < 500 else 500]))
+    body, status = _page(status, SENTENCES.get(status, SENTENCES[400 if status < 500 else 500]))
+    answer = make_response(body, status)
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))  # RFC 9110, 15.5.6
+    return answer, status
 
 
 def _database(error: DBAPIError) -> Answer:

@@ -9,15 +9,15 @@ from wtforms.validators import InputRequired
 from sync_ui.domain.event import DisplayMode
 from sync_ui.errors import SyncError
 
-MODES = [
-    (DisplayMode.INTERNAL_ID.value, "Use Internal ID"),
-    (DisplayMode.INITIALS.value, "Use Initials"),
-    (DisplayMode.FIRST_NAME.value, "Use First Name"),
-    (DisplayMode.FULL_NAME.value, "Use Full Name"),
-    (DisplayMode.BUSY.value, "Busy only"),
-]
+MODES = {
+    DisplayMode.INTERNAL_ID.value: "Use Internal ID",
+    DisplayMode.INITIALS.value: "Use Initials",
+    DisplayMode.FIRST_NAME.value: "Use First Name",
+    DisplayMode.FULL_NAME.value: "Use Full Name",
+    DisplayMode.BUSY.value: "Busy only",
+}
 
-CEILINGS = [("", "No limit of its own"), *MODES]
+CEILINGS = {"": "No limit of its own"} | MODES
 
 
 class SignInForm(FlaskForm):

@@ -26,8 +26,8 @@ class UploadForm(FlaskForm):
 
     def offer(self) -> None:
         """Nobody is preselected where it could be the wrong one."""
-        found = [(c.id, c.name) for c in people.visible(actor())]
-        self.clinician.choices = found if len(found) == 1 else [(0, "Choose …"), *found]
+        found = {c.id: c.name for c in people.visible(actor())}
+        self.clinician.choices = found if len(found) == 1 else {0: "Choose …"} | found
 
 
 class AcceptForm(FlaskForm):

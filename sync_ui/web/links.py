@@ -61,8 +61,9 @@ class LinkForm(FlaskForm):
 
     def offer(self, ceiling: DisplayMode) -> None:
         """The modes that the practice allows."""
-        allowed = [(word, label) for word, label in MODES if _within(DisplayMode(word), ceiling)]
-        self.mode.choices = allowed
+        self.mode.choices = {
+            word: label for word, label in MODES.items() if _within(DisplayMode(word), ceiling)
+        }
         self.mode.data = self.mode.data or display.effective(DisplayMode.INITIALS, ceiling).value
 
 
@@ -258,7 +259,7 @@ def _page(
         mode_form=mode_form,
         link_form=link_form,
         mode_of=lambda shown: display.effective(shown.mode, ceiling),
-        allowed_modes={word for word, _ in MODES if _within(DisplayMode(word), ceiling)},
+        allowed_modes={word for word in MODES if _within(DisplayMode(word), ceiling)},
         unsaved=mode is not display.effective(saved, ceiling),
         how_fast=apps.HOW_FAST,
         smtp=mail.is_configured(),

@@ -17,11 +17,11 @@ blueprint = Blueprint("people", __name__, url_prefix="/people")
 
 View = str | Response | tuple[str, int]
 
-ROLES = [
-    (Role.CLINICIAN.value, "Clinician: own schedule and calendar"),
-    (Role.SCHEDULER.value, "Scheduler: every schedule and calendar, clients, import"),
-    (Role.ADMINISTRATOR.value, "Administrator: everything, people and settings too"),
-]
+ROLES = {
+    Role.CLINICIAN.value: "Clinician: own schedule and calendar",
+    Role.SCHEDULER.value: "Scheduler: every schedule and calendar, clients, import",
+    Role.ADMINISTRATOR.value: "Administrator: everything, people and settings too",
+}
 
 
 class UserForm(FlaskForm):
