@@ -6,6 +6,7 @@ that it can neither slow nor fail a feed.
 
 import logging
 import threading
+import time
 from datetime import datetime
 from queue import Empty, SimpleQueue
 
@@ -21,6 +22,9 @@ from sync_ui.services import access
 from sync_ui.services.audit import Action, record
 
 log = logging.getLogger(__name__)
+
+# So long a reading waits for others, to be written with them.
+BATCH_SECONDS = 0.5
 
 Visit = tuple[int, str, datetime]
 
@@ -48,6 +52,7 @@ class Recorder:
     def _run(self) -> None:
         while True:
             first = self._noted.get()
+            time.sleep(BATCH_SECONDS)
             self._write([first, *self._taken()])
 
     def _taken(self) -> list[Visit]:

@@ -14,7 +14,8 @@ from sync_ui.services import access, accounts, feeds, links, people
 from sync_ui.services import practice as practices
 from sync_ui.services.access import WORKER
 from tests.practice import ZONE, Book, Clock, Practice
-from tests.services.test_feeds import summaries, token
+from tests.practice import token_of as token
+from tests.services.test_feeds import summaries
 
 NOTICE = ["This calendar link was turned off"]
 

@@ -1,0 +1,197 @@
+import shutil
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+
+from sync_ui.config import Config
+from sync_ui.errors import CannotStart
+from sync_ui.models import Practice, db, transaction
+from sync_ui.models.database import OLDEST_SQLITE, refuse_old_sqlite
+from sync_ui.models.installation import hold, prepare
+
+
+def test_twelve_writers_at_once_lose_nothing(app: Flask) -> None:
+    def count_up() -> None:
+        with app.app_context():
+            for _ in range(10):
+                with transaction() as session:
+                    session.get_one(Practice, 1).days_back += 1
+
+    before = db.session.get_one(Practice, 1).days_back
+    db.session.rollback()
+    threads = [threading.Thread(target=count_up) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert db.session.get_one(Practice, 1).days_back == before + 120
+
+
+def test_what_was_read_before_is_read_again_inside_a_transaction(app: Flask) -> None:
+    ours = db.session.get_one(Practice, 1)
+    assert ours.name == "My practice"
+
+    def rename() -> None:
+        with app.app_context(), transaction() as session:
+            session.get_one(Practice, 1).name = "Theirs"
+
+    thread = threading.Thread(target=rename)
+    thread.start()
+    thread.join()
+
+    assert ours.name == "My practice"
+    with transaction():
+        assert ours.name == "Theirs"
+
+
+def test_a_use_case_that_fails_leaves_nothing(app: Flask) -> None:
+    def fail() -> None:
+        with transaction() as session:
+            session.get_one(Practice, 1).name = "Half done"
+            session.flush()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+
+    assert db.session.get_one(Practice, 1).name == "My practice"
+
+
+def test_a_use_case_inside_another_is_a_mistake(app: Flask) -> None:
+    with pytest.raises(RuntimeError), transaction(), transaction():
+        pass
+
+
+def test_reading_transactions_cannot_write(app: Flask) -> None:
+    db.session.scalar(select(Practice.id))
+    with pytest.raises(DBAPIError):
+        db.session.execute(text("UPDATE practice SET name = 'Sneaked in'"))
+    db.session.rollback()
+
+
+def test_nothing_in_the_file_can_be_read_without_its_key(app: Flask, data_dir: Path) -> None:
+    with transaction() as session:
+        session.get_one(Practice, 1).name = "Willow Lane"
+
+    files = [path for path in data_dir.iterdir() if path.name.startswith("sync.db")]
+    assert {"sync.db", "sync.db-wal"} <= {path.name for path in files}
+    for path in files:
+        assert b"Willow" not in path.read_bytes()
+        assert not path.read_bytes().startswith(b"SQLite format")
+        assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_second_start_finds_everything_as_it_was(config: Config) -> None:
+    keys = {path.name: path.read_text() for path in config.data_dir.glob("*.key")}
+
+    again = prepare(config)
+
+    assert {path.name: path.read_text() for path in config.data_dir.glob("*.key")} == keys
+    assert again.keys.token.hex() == keys["token.key"].strip()
+    for name in keys:
+        assert (config.data_dir / name).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name", ["database.key", "token.key", "secret.key"])
+@pytest.mark.parametrize("content", [None, "", "abc", "g" * 64, "ab" * 31])
+def test_a_missing_short_or_damaged_key_refuses_to_start(
+    config: Config, name: str, content: str | None
+) -> None:
+    path = config.data_dir / name
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+
+    with pytest.raises(CannotStart, match=name):
+        prepare(config)
+
+    assert path.exists() == (content is not None)
+
+
+@pytest.mark.parametrize("name", ["database.key", "token.key"])
+def test_the_key_of_another_installation_refuses_to_start(config: Config, name: str) -> None:
+    (config.data_dir / name).write_text("ab" * 32)
+
+    with pytest.raises(CannotStart, match=name):
+        prepare(config)
+
+
+def test_another_secret_signs_people_out_and_starts(config: Config) -> None:
+    (config.data_dir / "secret.key").write_text("ab" * 32)
+
+    assert prepare(config).keys.secret == bytes.fromhex("ab" * 32)
+
+
+def test_an_sqlite_that_can_corrupt_data_is_refused() -> None:
+    refuse_old_sqlite(OLDEST_SQLITE)
+
+    with pytest.raises(CannotStart, match=r"3\.51\.2"):
+        refuse_old_sqlite((3, 51, 2))
+
+
+def test_a_second_server_on_the_same_directory_is_refused(config: Config) -> None:
+    with hold(config.data_dir), pytest.raises(CannotStart), hold(config.data_dir):
+        pass
+
+    with hold(config.data_dir):
+        pass
+
+
+def test_a_database_of_a_newer_version_is_refused(app: Flask, config: Config) -> None:
+    with transaction() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(CannotStart, match="newer version"):
+        prepare(config)
+
+
+def test_a_damaged_file_is_refused(config: Config) -> None:
+    path = config.data_dir / "sync.db"
+    path.write_bytes(bytes(4096) + path.read_bytes()[4096:])
+
+    with pytest.raises(CannotStart):
+        prepare(config)
+
+
+def test_an_empty_directory_becomes_an_installation(tmp_path: Path) -> None:
+    config = Config(data_dir=tmp_path / "new" / "instance", base_url="http://127.0.0.1:8000")
+
+    prepare(config)
+
+    assert config.data_dir.stat().st_mode & 0o777 == 0o700
+    assert sorted(path.name for path in config.data_dir.glob("*.key")) == [
+        "database.key",
+        "secret.key",
+        "token.key",
+    ]
+
+
+def test_a_directory_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(CannotStart, match="SYNC_DATA_DIR"):
+        prepare(Config(data_dir=tmp_path / "file" / "instance", base_url="http://127.0.0.1"))
+
+
+def test_a_database_server_that_does_not_answer_is_one_sentence(config: Config) -> None:
+    url = "postgresql+psycopg://nobody@127.0.0.1:1/none"
+
+    with pytest.raises(CannotStart, match="SYNC_DATABASE_URL"):
+        prepare(replace(config, database_url=url))
+
+
+def test_an_old_copy_of_the_database_revives_no_key(config: Config, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(config.data_dir, copy)
+    (copy / "database.key").unlink()
+
+    with pytest.raises(CannotStart, match="recovery copy"):
+        prepare(replace(config, data_dir=copy))
+
+    assert not (copy / "database.key").exists()

@@ -1,0 +1,275 @@
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import func, select
+
+from sync_ui.domain.event import DisplayMode
+from sync_ui.domain.roles import Role
+from sync_ui.errors import SyncError
+from sync_ui.models import AuditEntry, db
+from sync_ui.services import (
+    accounts,
+    appointments,
+    clients,
+    imports,
+    links,
+    mail,
+    people,
+    upkeep,
+)
+from sync_ui.services import practice as practices
+from sync_ui.services.audit import Action
+from tests.practice import PASSWORD, ZONE, Book, Clock, Practice
+from tests.services.test_appointments import plan
+from tests.services.test_imports import PAULA, calendar
+from tests.services.test_links import lower_ceiling
+
+Use = Callable[[Practice, Book], object]
+
+
+def own_link(practice: Practice) -> int:
+    return links.allow(practice.unlu, practice.unlus_calendar).id
+
+
+def user_id(actor: object) -> int:
+    found: int = actor.user_id  # type: ignore[attr-defined]
+    return found
+
+
+def clinician_id(actor: object) -> int:
+    found: int = actor.clinician_id  # type: ignore[attr-defined]
+    return found
+
+
+# Each writing service: what leads up to it, the call, and what the audit says.
+USES: dict[str, tuple[Callable[[Practice, Book], object], Callable[..., object], Action]] = {
+    "links.allow": (
+        lambda _, __: None,
+        lambda p, _: links.allow(p.unlu, p.unlus_calendar),
+        Action.LINK_CREATED,
+    ),
+    "links.create": (
+        lambda _, __: None,
+        lambda p, _: links.create(p.unlu, p.unlus_calendar, "Phone", DisplayMode.BUSY),
+        Action.LINK_CREATED,
+    ),
+    "links.change_mode": (
+        lambda p, _: own_link(p),
+        lambda p, link: links.change_mode(p.unlu, link, DisplayMode.BUSY),
+        Action.LINK_MODE_CHANGED,
+    ),
+    "links.reset": (
+        lambda p, _: own_link(p),
+        lambda p, link: links.reset(p.unlu, link),
+        Action.LINK_RESET,
+    ),
+    "links.disable": (
+        lambda p, _: own_link(p),
+        lambda p, link: links.disable(p.unlu, link),
+        Action.LINK_DISABLED,
+    ),
+    "links.reset_all": (
+        lambda p, _: own_link(p),
+        lambda p, _: links.reset_all(p.unlu, p.unlus_calendar),
+        Action.LINKS_RESET,
+    ),
+    "links.disallow": (
+        lambda p, _: own_link(p),
+        lambda p, _: links.disallow(p.unlu, p.unlus_calendar),
+        Action.LINKS_DISABLED,
+    ),
+    "links.make_code": (
+        lambda p, _: own_link(p),
+        lambda p, link: links.make_code(p.unlu, link),
+        Action.CODE_MADE,
+    ),
+    "links.spend_code": (
+        lambda p, _: links.make_code(p.unlu, own_link(p))[0],
+        lambda _, code: links.spend_code(code, None),
+        Action.CODE_SPENT,
+    ),
+    "mail.owe_link": (
+        lambda p, _: own_link(p),
+        lambda p, link: mail.owe_link(p.unlu, link),
+        Action.LINK_MAILED,
+    ),
+    "appointments.create": (
+        lambda _, __: None,
+        lambda p, _: appointments.create(p.unlu, clinician_id(p.unlu), plan()),
+        Action.APPOINTMENT_CREATED,
+    ),
+    "appointments.change": (
+        lambda p, book: book(p.jane).id,
+        lambda p, found: appointments.change(p.unlu, found, plan(minutes=80)),
+        Action.APPOINTMENT_CHANGED,
+    ),
+    "appointments.cancel": (
+        lambda p, book: book(p.jane).id,
+        lambda p, found: appointments.cancel(p.unlu, found),
+        Action.APPOINTMENT_CANCELLED,
+    ),
+    "clients.create": (
+        lambda _, __: None,
+        lambda p, _: clients.create(p.sam, first_name="Ravi", last_name="Canary"),
+        Action.CLIENT_CREATED,
+    ),
+    "clients.change": (
+        lambda _, __: None,
+        lambda p, _: clients.change(
+            p.sam,
+            p.jane,
+            first_name="Canary",
+            last_name="",
+            preferred_name="",
+            internal_id="1042",
+            ceiling=None,
+        ),
+        Action.CLIENT_CHANGED,
+    ),
+    "people.create": (
+        lambda _, __: None,
+        lambda p, _: people.create(p.ada, "Canary"),
+        Action.CLINICIAN_CREATED,
+    ),
+    "people.rename": (
+        lambda _, __: None,
+        lambda p, _: people.rename(p.ada, clinician_id(p.unlu), "Canary"),
+        Action.CLINICIAN_CHANGED,
+    ),
+    "people.archive": (
+        lambda p, _: own_link(p),
+        lambda p, _: people.archive(p.ada, clinician_id(p.unlu)),
+        Action.CLINICIAN_ARCHIVED,
+    ),
+    "accounts.create_user": (
+        lambda _, __: None,
+        lambda p, _: accounts.create_user(
+            p.ada,
+            email="canary@example.com",
+            name="Canary",
+            role=Role.CLINICIAN,
+            password=PASSWORD,
+        ),
+        Action.USER_CREATED,
+    ),
+    "accounts.change_user": (
+        lambda _, __: None,
+        lambda p, _: accounts.change_user(
+            p.ada, user_id(p.sam), name="Canary", role=Role.SCHEDULER
+        ),
+        Action.USER_CHANGED,
+    ),
+    "accounts.disable_user": (
+        lambda p, _: own_link(p),
+        lambda p, _: accounts.disable_user(p.ada, user_id(p.unlu)),
+        Action.USER_DISABLED,
+    ),
+    "accounts.enable_user": (
+        lambda p, _: accounts.disable_user(p.ada, user_id(p.unlu)),
+        lambda p, _: accounts.enable_user(p.ada, user_id(p.unlu)),
+        Action.USER_ENABLED,
+    ),
+    "accounts.set_password": (
+        lambda _, __: None,
+        lambda p, _: accounts.set_password(p.ada, user_id(p.unlu), "canary canary canary"),
+        Action.PASSWORD_CHANGED,
+    ),
+    "accounts.sign_in": (
+        lambda _, __: None,
+        lambda _, __: accounts.sign_in("unlu@example.com", PASSWORD, "203.0.113.7"),
+        Action.SIGNED_IN,
+    ),
+    "accounts.sign_out": (
+        lambda _, __: accounts.sign_in("unlu@example.com", PASSWORD, "203.0.113.7"),
+        lambda _, secret: accounts.sign_out(secret),
+        Action.SIGNED_OUT,
+    ),
+    "practice.change": (
+        lambda _, __: None,
+        lambda p, _: lower_ceiling(p, DisplayMode.BUSY),
+        Action.PRACTICE_CHANGED,
+    ),
+    "practice.show_internal_ids": (
+        lambda _, __: None,
+        lambda p, _: practices.show_internal_ids(p.ada, shown=True),
+        Action.CLIENT_SETTINGS_CHANGED,
+    ),
+    "practice.add_location": (
+        lambda _, __: None,
+        lambda p, _: practices.add_location(p.ada, "Canary Wharf"),
+        Action.LOCATION_CREATED,
+    ),
+    "practice.remove_location": (
+        lambda _, __: practices.locations()[0].id,
+        lambda p, found: practices.remove_location(p.ada, found),
+        Action.LOCATION_REMOVED,
+    ),
+    "imports.apply": (
+        lambda _, __: None,
+        lambda p, _: imports.apply(p.sam, clinician_id(p.unlu), calendar(PAULA)),
+        Action.IMPORT_APPLIED,
+    ),
+    "imports.keep": (
+        lambda _, __: None,
+        lambda p, _: imports.keep(p.sam, clinician_id(p.unlu), calendar(PAULA)),
+        Action.IMPORT_UPLOADED,
+    ),
+}
+
+
+def entries() -> int:
+    db.session.rollback()
+    return db.session.scalar(select(func.count(AuditEntry.id))) or 0
+
+
+@pytest.mark.parametrize("name", USES)
+def test_every_change_writes_one_entry(practice: Practice, book: Book, name: str) -> None:
+    lead_up, use, action = USES[name]
+    led = lead_up(practice, book)
+    before = entries()
+
+    use(practice, led)
+
+    assert entries() == before + 1
+    last = db.session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc())).first()
+    assert last is not None
+    assert last.action == action
+    said = f"{last.subject} {last.detail}".lower()
+    assert [word for word in ("canary", "jane", "smith", "@", PASSWORD) if word in said] == []
+
+
+def test_a_refused_change_writes_none(practice: Practice, book: Book) -> None:
+    book(practice.jane)
+    before = entries()
+
+    for use in (
+        lambda: appointments.create(practice.unlu, clinician_id(practice.unlu), plan()),
+        lambda: practices.change(
+            practice.unlu,
+            name="Mine",
+            zone=ZONE,
+            ceiling=DisplayMode.BUSY,
+            days_back=1,
+            months_ahead=1,
+        ),
+        lambda: links.disallow(practice.unlu, practice.annas_calendar),
+        lambda: clients.create(practice.sam, first_name="Ravi", internal_id="1042"),
+    ):
+        with pytest.raises(SyncError):
+            use()
+
+    assert entries() == before
+
+
+def test_the_worker_says_what_it_removed_and_nothing_otherwise(
+    practice: Practice, now: Clock
+) -> None:
+    links.make_code(practice.unlu, own_link(practice))
+    before = entries()
+    assert upkeep.clean_up() == 0
+    assert entries() == before
+
+    now.move(days=2)
+
+    assert upkeep.clean_up() == 1
+    assert entries() == before + 1
