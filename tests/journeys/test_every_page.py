@@ -1,0 +1,190 @@
+"""Every page there is, to everyone who may see it: no fault that axe or the browser could find."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, expect
+
+from sync_ui.domain.roles import Role
+from tests.browser import Faults, OpenPage
+from tests.journeys import looks, steps
+from tests.journeys.conftest import running
+from tests.journeys.product import Product
+
+EVERYONE = frozenset(Role)
+SCHEDULERS = frozenset({Role.ADMINISTRATOR, Role.SCHEDULER})
+ADMINISTRATORS = frozenset({Role.ADMINISTRATOR})
+VISITORS: frozenset[Role] = frozenset()
+
+SIGN_INS = {
+    Role.ADMINISTRATOR: "admin@demo.example",
+    Role.SCHEDULER: "scheduler@demo.example",
+    Role.CLINICIAN: "clinician@demo.example",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Addresses are those of the demo's first clinician."""
+
+    address: str
+    roles: frozenset[Role]
+
+
+PLACES = {
+    "accounts.account": Place("/account", EVERYONE),
+    "accounts.sign_in": Place("/sign-in", VISITORS),
+    "appointments.agenda": Place("/calendar", EVERYONE),
+    "appointments.edit": Place("/calendar/1", EVERYONE),
+    "appointments.new": Place("/calendar/new", EVERYONE),
+    "clients.listed": Place("/clients", EVERYONE),
+    "clients.new": Place("/clients/new", SCHEDULERS),
+    "clients.show": Place("/clients/1", EVERYONE),
+    "imports.preview": Place("/import/{file}", SCHEDULERS),
+    "imports.upload": Place("/import", SCHEDULERS),
+    "links.calendars": Place("/calendars", EVERYONE),
+    "links.sync": Place("/calendars/2/sync", EVERYONE),
+    "people.clinician": Place("/people/clinicians/1", ADMINISTRATORS),
+    "people.listed": Place("/people", ADMINISTRATORS),
+    "people.new": Place("/people/new", ADMINISTRATORS),
+    "people.new_clinician": Place("/people/clinicians/new", ADMINISTRATORS),
+    "people.user": Place("/people/users/2", ADMINISTRATORS),
+    "phone.look": Place("/add/{code}", VISITORS),
+    "practice.clients": Place("/settings/clients", ADMINISTRATORS),
+    "practice.entries": Place("/settings/audit", ADMINISTRATORS),
+    "practice.places": Place("/settings/places", ADMINISTRATORS),
+    "practice.settings": Place("/settings", ADMINISTRATORS),
+    "setup.begin": Place("/setup", VISITORS),
+}
+
+# What is no page: files, feeds, a redirect, words for machines, a part of Sync Calendar.
+NO_PAGES = {
+    "feeds.read",
+    "health.health",
+    "links.preview",
+    "pages.home",
+    "pages.robots",
+    "static",
+}
+
+A_FILE_WITH_A_WRONG_ROW = b"""\
+Start Date;Start Time;Minutes;Client;Title
+2026-12-01;10:00;50;Jane Smith;
+2026-12-02;ten;50;Mark Smith;
+2026-12-03;12:00;50;;Lunch with Anna
+"""
+
+
+def test_every_page_is_in_the_table(app: Flask) -> None:
+    readable = {rule.endpoint for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())}
+
+    assert readable == PLACES.keys() | NO_PAGES
+
+
+@pytest.fixture(scope="module")
+def practice_of_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """A demo with one clinician, so that no page is longer than it needs to be to show all."""
+    small = Product(tmp_path_factory.mktemp("one"))
+    small.command("demo", "--password", steps.PASSWORD, "--clinicians", "1", "--weeks", "2")
+    for calendar, mode in (("clinician@demo.example", "initials"), ("practice", "busy")):
+        small.command(
+            "link", "create", "--calendar", calendar, "--label", "Phone", "--display", mode
+        )
+    yield from running(small)
+
+
+@pytest.fixture
+def page(practice_of_one: Product, open_page: OpenPage) -> Page:
+    return open_page(base_url=practice_of_one.url, reduced_motion="reduce")
+
+
+@pytest.mark.parametrize("role", Role)
+def test_nothing_is_wrong_with_any_page_of(role: Role, page: Page) -> None:
+    steps.sign_in(page, SIGN_INS[role])
+    file = upload(page) if role in SCHEDULERS else ""
+    found = {}
+    for place in PLACES.values():
+        if role in place.roles:
+            address = place.address.format(file=file)
+            answer = page.goto(address)
+            assert answer is not None
+            assert answer.status == 200, address
+            found[address] = looks.wrongs(page)
+
+    assert {address: wrongs for address, wrongs in found.items() if wrongs} == {}
+
+
+def test_nothing_is_wrong_with_the_pages_of_visitors(
+    page: Page, product: Product, open_page: OpenPage, faults: Faults
+) -> None:
+    page.goto("/sign-in")
+    found = {"/sign-in": looks.wrongs(page)}
+    steps.sign_in(page, SIGN_INS[Role.CLINICIAN])
+    steps.open_own_sync_calendar(page)
+    visitor = open_page(reduced_motion="reduce")
+    visitor.goto(steps.draw_qr_code(page))
+    found["a fresh code"] = looks.wrongs(visitor)
+    visitor.get_by_role("button", name="Copy the link").click()
+    expect(visitor.locator("#link-https")).to_be_visible()
+    found["a spent code"] = looks.wrongs(visitor)
+    faults.forgive("410")
+    visitor.goto(page.url.partition("/calendars")[0] + "/add/nonsense")
+    found["a wrong code"] = looks.wrongs(visitor)
+    visitor.goto(f"{product.url}/setup")
+    found["/setup"] = looks.wrongs(visitor)
+
+    assert {address: wrongs for address, wrongs in found.items() if wrongs} == {}
+
+
+def test_nothing_is_wrong_with_what_opens_on_a_page(page: Page, faults: Faults) -> None:
+    for provoked in ("404", "409", "422", "mailto:"):
+        faults.forgive(provoked)
+    steps.sign_in(page, SIGN_INS[Role.CLINICIAN])
+    found = {}
+    page.get_by_label(re.compile("^Your menu")).click()
+    found["the user menu"] = looks.wrongs(page)
+    page.goto("/calendar")
+    page.get_by_label("More", exact=True).click()
+    found["the schedule's menu"] = looks.wrongs(page)
+    page.goto("/calendar/new")
+    page.get_by_label("Date", exact=True).fill("")
+    page.locator("form[method=post]", has_text="Save").evaluate("form => form.noValidate = true")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Choose the date.")).to_be_visible()
+    found["a form with a fault"] = looks.wrongs(page)
+    page.goto("/calendar/0")
+    found["an error"] = looks.wrongs(page)
+
+    page.goto("/calendar")
+    steps.open_own_sync_calendar(page)
+    steps.draw_qr_code(page)
+    found["a QR code"] = looks.wrongs(page)
+    page.get_by_role("button", name="Email link").click()
+    expect(page.get_by_role("link", name="Open your mail program")).to_be_visible()
+    found["a message to oneself"] = looks.wrongs(page)
+    steps.choose(page, "Use Full Name")
+    page.get_by_role("button", name="Save how names show").click()
+    steps.sees(page, "Confirm that yours has one.")
+    found["the warning of full names"] = looks.wrongs(page)
+    page.get_by_role("button", name="Reset Access").first.click()
+    found["the question before a reset"] = looks.wrongs(page)
+    page.keyboard.press("Escape")
+    page.get_by_label(steps.ALLOW).uncheck()
+    expect(page.get_by_role("alert")).to_be_visible()
+    found["the question before the end"] = looks.wrongs(page)
+
+    assert {state: wrongs for state, wrongs in found.items() if wrongs} == {}
+
+
+def upload(page: Page) -> str:
+    """The number of an upload that waits to be accepted."""
+    page.goto("/import")
+    page.get_by_label("Calendar file").set_input_files(
+        {"name": "week.csv", "mimeType": "text/csv", "buffer": A_FILE_WITH_A_WRONG_ROW}
+    )
+    page.get_by_role("button", name="Look at the file").click()
+    expect(page.get_by_role("heading", name="What the import would do")).to_be_visible()
+    return page.url.rpartition("/")[2]
