@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -119,12 +118,6 @@ class Practice:
 @pytest.fixture
 def practice(app: Flask, now: Clock) -> Practice:
     return people_of_a_practice()
-
-
-@lru_cache
-def hashed_password() -> str:
-    """Once for all tests: Argon2 takes its time on purpose."""
-    return accounts.hashed(PASSWORD)
 
 
 def people_of_a_practice() -> Practice:

@@ -23,6 +23,7 @@ from sync_ui.models import (
 from sync_ui.models.database import Row
 
 PRACTICE = "practice"
+LARGEST_ID = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def require(actor: Actor, permission: Permission) -> None:
 def calendar(actor: Actor, key: str) -> Calendar:
     """The calendar by its id, or by the word `practice`, if the actor may manage its links."""
     found = _calendar(key)
-    if actor.may(Permission.EVERY_LINK) or _is_own(actor, found.clinician_id, Permission.OWN_LINKS):
+    if may_share(actor, found):
         return found
     raise NotFound("There is no such calendar.")
 
@@ -77,14 +78,14 @@ def calendar_of(clinician: Clinician) -> Calendar:
 
 
 def link(actor: Actor, link_id: int) -> Link:
-    found = db.session.get(Link, link_id)
-    if found is None or not _may_manage(actor, found):
+    found = get(Link, link_id, "There is no such link.")
+    if not may_share(actor, found.calendar):
         raise NotFound("There is no such link.")
     return found
 
 
 def appointment(actor: Actor, appointment_id: int) -> Appointment:
-    found = _get(Appointment, appointment_id, "There is no such appointment.")
+    found = get(Appointment, appointment_id, "There is no such appointment.")
     if not may_schedule(actor, found.clinician_id):
         raise NotFound("There is no such appointment.")
     return found
@@ -94,12 +95,12 @@ def clinician(actor: Actor, clinician_id: int) -> Clinician:
     """The clinician, if the actor may keep their schedule."""
     if not may_schedule(actor, clinician_id):
         raise NotFound("There is no such clinician.")
-    return _get(Clinician, clinician_id, "There is no such clinician.")
+    return get(Clinician, clinician_id, "There is no such clinician.")
 
 
 def client(actor: Actor, client_id: int) -> Client:
     """The client, if the actor sees every client, or this one has come to see the actor."""
-    found = _get(Client, client_id, "There is no such client.")
+    found = get(Client, client_id, "There is no such client.")
     if actor.may(Permission.EVERY_CLIENT) or _sees(actor, client_id):
         return found
     raise NotFound("There is no such client.")
@@ -111,9 +112,9 @@ def may_schedule(actor: Actor, clinician_id: int) -> bool:
     )
 
 
-def _may_manage(actor: Actor, found: Link) -> bool:
+def may_share(actor: Actor, found: Calendar) -> bool:
     return actor.may(Permission.EVERY_LINK) or _is_own(
-        actor, found.calendar.clinician_id, Permission.OWN_LINKS
+        actor, found.clinician_id, Permission.OWN_LINKS
     )
 
 
@@ -151,8 +152,9 @@ def _calendar(key: str) -> Calendar:
 _Row = TypeVar("_Row", bound=Row)
 
 
-def _get(table: type[_Row], row_id: int, otherwise: str) -> _Row:
-    found = db.session.get(table, row_id)
+def get(table: type[_Row], row_id: int, otherwise: str) -> _Row:
+    # What no row can have as its id, no database takes as a number.
+    found = db.session.get(table, row_id) if 0 < row_id <= LARGEST_ID else None
     if found is None:
         raise NotFound(otherwise)
     return found

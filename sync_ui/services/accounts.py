@@ -177,7 +177,9 @@ def change_user(
         found.name, found.role = checked_name(name), role
         if (role is Role.CLINICIAN or sees_clients) and found.clinician is None:
             people.add_clinician(session, found.name, found)
+        links.end_out_of_reach(session, found)
         record(session, actor, Action.USER_CHANGED, f"user:{user_id}", role=role.value)
+    links.write_journal()
 
 
 def disable_user(actor: Actor, user_id: int) -> None:
@@ -269,10 +271,7 @@ def hashed(password: str) -> str:
 
 def user(user_id: int) -> User:
     """Raises NotFound."""
-    found = db.session.get(User, user_id)
-    if found is None:
-        raise NotFound("There is no such user.")
-    return found
+    return access.get(User, user_id, "There is no such user.")
 
 
 def _keep_an_administrator(user: User) -> None:

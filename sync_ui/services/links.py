@@ -4,7 +4,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
 
 from sync_ui import clock
@@ -252,7 +252,7 @@ def spend_code(text: str, browser: str | None) -> tuple[Opened, str]:
     with transaction() as session:
         code = _usable_code(text, browser)
         if code.spent_at is None:
-            browser = tokens.new_code()
+            browser = browser or tokens.new_code()
             code.spent_at, code.browser = clock.now(), tokens.digest(browser)
             record(session, access.PHONE, Action.CODE_SPENT, f"link:{code.link_id}")
         assert browser is not None
@@ -272,17 +272,24 @@ def end_all_of_clinician(session: Session, clinician_id: int) -> None:
 
 def end_all_of_user(session: Session, user: User) -> None:
     """In the transaction under way: whatever the user could read outside is dead."""
-    own = user.clinician.id if user.clinician else None
-    theirs = (
-        select(Link)
-        .join(Calendar)
-        .where(
-            Link.disabled_at.is_(None),
-            or_(Link.created_by_id == user.id, Calendar.clinician_id == own),
-        )
-    )
-    for link in session.scalars(theirs).all():
+    if user.clinician is not None:
+        end_all_of_clinician(session, user.clinician.id)
+    for link in session.scalars(_made_by(user)).all():
         _end(session, link)
+
+
+def end_out_of_reach(session: Session, user: User) -> None:
+    """In the transaction under way: the user's role has changed; what the user made for
+    calendars of others is dead if they are no longer the user's to share.
+    """
+    actor = access.actor_for(user)
+    for link in session.scalars(_made_by(user)).all():
+        if not access.may_share(actor, link.calendar):
+            _end(session, link)
+
+
+def _made_by(user: User) -> Select[Link]:
+    return select(Link).where(Link.disabled_at.is_(None), Link.created_by_id == user.id)
 
 
 def write_journal() -> None:
@@ -321,22 +328,24 @@ def _issue(link: Link) -> None:
     )
 
 
-def _retire(link: Link) -> None:
+def _retire(session: Session, link: Link) -> None:
     for token in link.tokens:
         if token.retired_at is None:
             token.retired_at = clock.now()
             token.sealed = None
+    # A code that went out before would hand over the new address.
+    session.execute(delete(Code).where(Code.link_id == link.id))
 
 
 def _reset(session: Session, link: Link) -> None:
-    _retire(link)
+    _retire(session, link)
     _issue(link)
     link.changed_at = calendars.stamp(session)
     link.read_at = link.read_by = None
 
 
 def _end(session: Session, link: Link) -> None:
-    _retire(link)
+    _retire(session, link)
     link.disabled_at = clock.now()
     link.changed_at = calendars.stamp(session)
 

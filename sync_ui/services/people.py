@@ -7,7 +7,6 @@ from sqlalchemy.orm import Session
 
 from sync_ui import clock
 from sync_ui.domain.roles import Permission
-from sync_ui.errors import NotFound
 from sync_ui.models import Calendar, Clinician, User, db, transaction
 from sync_ui.services import access, calendars, links
 from sync_ui.services.access import Actor
@@ -73,7 +72,4 @@ def add_clinician(session: Session, name: str, user: User | None = None) -> Clin
 
 def clinician(clinician_id: int) -> Clinician:
     """Raises NotFound."""
-    found = db.session.get(Clinician, clinician_id)
-    if found is None:
-        raise NotFound("There is no such clinician.")
-    return found
+    return access.get(Clinician, clinician_id, "There is no such clinician.")

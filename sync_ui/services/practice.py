@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from sync_ui.domain import tokens
 from sync_ui.domain.event import HOME_VISIT, TELEHEALTH, DisplayMode
 from sync_ui.domain.roles import Permission, Role
-from sync_ui.errors import Conflict, Invalid, NotFound
+from sync_ui.errors import Conflict, Invalid
 from sync_ui.models import Location, Practice, User, db, transaction
 from sync_ui.services import access, calendars
 from sync_ui.services.access import Actor
@@ -110,9 +110,7 @@ def remove_location(actor: Actor, location_id: int) -> None:
     """New appointments cannot choose it; those that have it keep it."""
     access.require(actor, Permission.SETTINGS)
     with transaction() as session:
-        location = session.get(Location, location_id)
-        if location is None:
-            raise NotFound("There is no such place.")
+        location = access.get(Location, location_id, "There is no such place.")
         session.delete(location)
         record(session, actor, Action.LOCATION_REMOVED, f"location:{location_id}")
 
