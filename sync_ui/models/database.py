@@ -17,6 +17,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
@@ -85,13 +86,17 @@ def sqlite_path(data_dir: Path) -> Path:
 
 def engine_options(database_url: str | None) -> dict[str, Any]:
     """What the engine is made with; raises CannotStart for an unsafe SQLite."""
-    if database_url:
-        return {"pool_size": POOL_SIZE, "max_overflow": 0, "pool_pre_ping": True}
-    refuse_old_sqlite(sqlcipher.sqlite_version_info)
-    return {
-        "module": sqlcipher,
+    shared = {
         "pool_size": POOL_SIZE,
         "max_overflow": 0,
+        "hide_parameters": True,  # errors end in logs, and the values are clients' data
+    }
+    if database_url:
+        return {**shared, "pool_pre_ping": True}
+    refuse_old_sqlite(sqlcipher.sqlite_version_info)
+    return {
+        **shared,
+        "module": sqlcipher,
         "pool_timeout": 10,
         "connect_args": {"timeout": 10},
     }
@@ -148,12 +153,13 @@ def _prepare_sqlite(engine: Engine, database_key: bytes) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
             connection.exec_driver_sql("BEGIN DEFERRED")
-            connection.exec_driver_sql("PRAGMA query_only=ON")
 
-    @event.listens_for(engine, "checkin")
-    def forget(connection: sqlite3.Connection | None, _: object) -> None:
-        if connection is not None:
-            connection.execute("PRAGMA query_only=OFF")
+    @event.listens_for(engine, "before_cursor_execute")
+    def refuse_to_write(connection: Connection, _: object, statement: str, *__: object) -> None:
+        # As cheap as it is plain; PRAGMA query_only would make every statement be planned anew.
+        writes = statement.lstrip()[:6].upper() in {"INSERT", "UPDATE", "DELETE"}
+        if writes and not connection.get_execution_options().get("writing"):
+            raise RuntimeError("Changes are made inside `transaction()` only.")
 
 
 def _prepare_postgresql(engine: Engine) -> None:
@@ -193,7 +199,7 @@ def transaction() -> Iterator[Session]:
 def _begin_writing(session: Session) -> None:
     try:
         session.connection(execution_options={"writing": True})
-    except OperationalError:
+    except (OperationalError, PoolTimeoutError):
         raise Unavailable(
             "The database is busy or cannot be written to. Nothing was changed; try again."
         ) from None

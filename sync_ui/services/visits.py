@@ -24,7 +24,7 @@ from sync_ui.services.audit import Action, record
 log = logging.getLogger(__name__)
 
 # So long a reading waits for others, to be written with them.
-BATCH_SECONDS = 0.5
+BATCH_SECONDS = 1.0
 
 Visit = tuple[int, str, datetime]
 

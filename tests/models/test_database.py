@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from sqlalchemy import select, text
-from sqlalchemy.exc import DBAPIError
 
 from sync_ui.config import Config
 from sync_ui.errors import CannotStart
@@ -70,7 +69,7 @@ def test_a_use_case_inside_another_is_a_mistake(app: Flask) -> None:
 
 def test_reading_transactions_cannot_write(app: Flask) -> None:
     db.session.scalar(select(Practice.id))
-    with pytest.raises(DBAPIError):
+    with pytest.raises(RuntimeError, match="transaction"):
         db.session.execute(text("UPDATE practice SET name = 'Sneaked in'"))
     db.session.rollback()
 

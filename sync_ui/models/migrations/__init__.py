@@ -22,6 +22,7 @@ def upgrade(engine: Engine) -> None:
     """
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _foreign_keys_off)
+        engine.dispose()  # connections made before have them on
     with engine.connect() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
     config = _config()
