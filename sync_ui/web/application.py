@@ -57,6 +57,7 @@ def build(config: Config | None = None) -> Flask:
         instance_path=str(config.data_dir),
     )
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST
+    app.url_map.merge_slashes = False  # a mangled link is found or not, never sent elsewhere
     installation.init_app(app, config)
     feed_service.init_app(app)
     visits.init_app(app)

@@ -18,10 +18,13 @@ blueprint = Blueprint("feeds", __name__)
 METHODS = "GET, HEAD, OPTIONS"
 
 
-@blueprint.get("/cal/<token>/<path:_name>", provide_automatic_options=False)
-@blueprint.get("/cal/<token>", provide_automatic_options=False, defaults={"_name": ""})
-def read(token: str, _name: str) -> Response:
-    """Authorization, Accept, cookies and the query are ignored: apps send the oddest things."""
+@blueprint.get("/cal/<path:link>", provide_automatic_options=False)
+def read(link: str) -> Response:
+    """Authorization, Accept, cookies and the query are ignored: apps send the oddest things.
+
+    Only the link's first part counts; the readable name after it may be missing or mangled.
+    """
+    token = link.partition("/")[0]
     try:
         answer = feeds.read(
             token,
@@ -39,17 +42,17 @@ def read(token: str, _name: str) -> Response:
     return _response(answer)
 
 
-@blueprint.route("/cal/<token>/<path:_name>", methods=["OPTIONS"])
-@blueprint.route("/cal/<token>", methods=["OPTIONS"], defaults={"_name": ""})
-def options(token: str, _name: str) -> Response:
+@blueprint.route("/cal/<path:link>", methods=["OPTIONS"])
+def options(link: str) -> Response:
     return Response(status=204, headers={"Allow": METHODS})
 
 
 @blueprint.route(
-    "/cal/<token>/<path:_name>",
+    "/cal/<path:link>",
     methods=["POST", "PUT", "PATCH", "DELETE", "PROPFIND", "REPORT", "MKCALENDAR"],
+    provide_automatic_options=False,
 )
-def refuse(token: str, _name: str) -> Response:
+def refuse(link: str) -> Response:
     response = _text(405, "This calendar can be read only.")
     response.headers["Allow"] = METHODS
     return response

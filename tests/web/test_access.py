@@ -164,7 +164,6 @@ class Things:
     def path(self, endpoint: str) -> dict[str, object]:
         """The values of the endpoint's address, its query included."""
         values: dict[str, object] = {
-            "_name": "calendar.ics",
             "appointment_id": self.appointment,
             "client_id": self.client,
             "clinician_id": self.leaver,
@@ -172,12 +171,12 @@ class Things:
             "file_id": self.file,
             "filename": "css/base.css",
             "key": self.key,
+            "link": f"{self.token}/calendar.ics",
             "link_id": self.link.id,
             "location_id": self.place,
-            "token": self.token,
             "user_id": self.user,
         }
-        query = {
+        query: dict[str, dict[str, object]] = {
             "appointments.agenda": {"clinician": self.clinician},
             "links.preview": {"mode": "initials"},
         }
@@ -185,7 +184,7 @@ class Things:
 
     def form(self, endpoint: str) -> dict[str, object]:
         """What a person would send, of these objects."""
-        appointment = {
+        appointment: dict[str, object] = {
             "clinician": self.clinician,
             "kind": "session",
             "clients": self.client,
@@ -197,13 +196,13 @@ class Things:
             "revision": "0",
             "despite_clashes": "y",
         }
-        client = {
+        client: dict[str, object] = {
             "first_name": "Nora",
             "last_name": "Quist",
             "internal_id": f"N-{self.number}",
             "ceiling": "",
         }
-        user = {"name": "Lea Ver", "role": "scheduler"}
+        user: dict[str, object] = {"name": "Lea Ver", "role": "scheduler"}
         forms: dict[str, dict[str, object]] = {
             "accounts.account": {"old": PASSWORD, "new": PASSWORD, "again": PASSWORD},
             "accounts.sign_in": {"email": "sam@example.com", "password": PASSWORD},
