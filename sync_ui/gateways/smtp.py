@@ -36,7 +36,7 @@ class Server:
         message.set_content(text)
         try:
             with self._connect() as connection:
-                connection.send_message(message)
+                connection.send_message(message, to_addrs=[to])
         except smtplib.SMTPRecipientsRefused:
             raise MailError("the mail server refuses the address", permanent=True) from None
         except (OSError, smtplib.SMTPException) as error:

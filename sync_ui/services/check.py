@@ -1,6 +1,7 @@
 """The health of an installation, in sentences."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -9,6 +10,10 @@ from sync_ui import clock
 from sync_ui.models import AuditEntry, Link, Mail, Series, db
 from sync_ui.models.installation import current
 from sync_ui.models.keys import NAMES, path_of
+from sync_ui.services.mail import MOST_ATTEMPTS
+
+# The worker looks once a minute; what is due for longer has been overlooked.
+A_SWEEP = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +64,13 @@ def _worker() -> Finding:
 
 
 def _mail() -> Finding:
-    waiting = db.session.scalar(
-        select(func.count(Mail.id)).where(Mail.sent_at.is_(None), Mail.due_at < clock.now())
-    )
     if current().config.smtp_url is None:
         return Finding("mail", True, "not set up; “Email link” opens the user's mail program.")
+    unsent = select(func.count(Mail.id)).where(Mail.sent_at.is_(None))
+    lost = db.session.scalar(unsent.where(Mail.attempts >= MOST_ATTEMPTS))
+    if lost:
+        return Finding("mail", False, f"{lost} messages of the last 30 days could not be sent.")
+    waiting = db.session.scalar(unsent.where(Mail.due_at < clock.now() - A_SWEEP))
     return Finding("mail", not waiting, f"{waiting} messages are overdue." if waiting else "sent.")
 
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from sqlalchemy import select
 
 from sync_ui import clock
-from sync_ui.errors import Invalid, SyncError
+from sync_ui.errors import Invalid, Refused, SyncError, Unavailable
 from sync_ui.gateways.smtp import MailError, Server
 from sync_ui.models import Mail, MailKind, User, db, transaction
 from sync_ui.models.installation import current
@@ -80,15 +80,19 @@ def _send(server: Server, mail_id: int) -> bool:
         mail.attempts += 1
         mail.due_at = clock.now() + timedelta(minutes=2**mail.attempts)
         user, link_id = mail.user, mail.link_id
-        actor, to = access.actor_for(user), user.email
+        actor, to, out = access.actor_for(user), user.email, user.disabled_at is not None
     try:
         assert link_id is not None
+        if out:
+            raise Refused("This user is disabled.")
         code, _ = links.make_code(actor, link_id, links.MAIL_LIFETIME)
         server.send(to, SUBJECT, _text(code))
     except MailError as error:
         log.warning("Mail %s was not sent: %s", mail_id, error)
         _note_failure(mail_id, str(error), final=error.permanent)
         return False
+    except Unavailable:
+        return False  # the claim ends by itself: it is tried again
     except SyncError as error:
         _note_failure(mail_id, error.sentence, final=True)
         return False

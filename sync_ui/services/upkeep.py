@@ -35,7 +35,7 @@ def sweep() -> None:
 
 
 def clean_up() -> int:
-    """Spent codes, ended sessions, forgotten uploads and sent mail are gone. Returns how many."""
+    """Spent codes, ended sessions, forgotten uploads and old mail are gone. Returns how many."""
     now = clock.now()
     made_before, seen_before = accounts.expired_before(now)
     over = (
@@ -43,7 +43,7 @@ def clean_up() -> int:
         delete(Session).where(or_(Session.created_at < made_before, Session.seen_at < seen_before)),
         delete(SignInFailure).where(SignInFailure.last_at < now - KEPT),
         delete(ImportFile).where(ImportFile.created_at < now - KEPT),
-        delete(Mail).where(Mail.sent_at < now - 30 * KEPT),
+        delete(Mail).where(Mail.created_at < now - 30 * KEPT),
     )
     with transaction() as session:
         removed = sum(session.execute(statement).rowcount for statement in over)  # type: ignore[attr-defined]

@@ -526,7 +526,17 @@ def test_a_reset_wipes_the_old_link_and_the_new_one_goes_on(
     assert summaries(feeds.read(token_of(link))) == summaries(before)
 
 
-@pytest.mark.parametrize("how", ["disabled", "disallowed", "reset", "expired", "archived", "out"])
+ENDINGS: dict[str, Callable[[Practice, Link, Clock], object]] = {
+    "disabled": lambda p, link, _: links.disable(p.unlu, link.id),
+    "disallowed": lambda p, *_: links.disallow(p.unlu, p.unlus_calendar),
+    "reset": lambda p, link, _: links.reset(p.unlu, link.id),
+    "expired": lambda _, __, now: now.move(minutes=30),
+    "archived": lambda p, *_: people.archive(p.ada, clinician_of(p)),
+    "out": lambda p, *_: accounts.disable_user(p.ada, p.unlu.user_id or 0),
+}
+
+
+@pytest.mark.parametrize("how", ENDINGS)
 def test_a_dead_link_serves_the_notice_for_thirty_days_and_then_410(
     practice: Practice, shared: Appointment, now: Clock, how: str
 ) -> None:
@@ -541,14 +551,7 @@ def test_a_dead_link_serves_the_notice_for_thirty_days_and_then_410(
     now.move(minutes=30)
     before = feeds.read(token)
     assert summaries(before) == ["M.S.", "J.S.", "M.S."]
-    {
-        "disabled": lambda: links.disable(practice.unlu, link.id),
-        "disallowed": lambda: links.disallow(practice.unlu, practice.unlus_calendar),
-        "reset": lambda: links.reset(practice.unlu, link.id),
-        "expired": lambda: now.move(minutes=30),
-        "archived": lambda: people.archive(practice.ada, clinician_of(practice)),
-        "out": lambda: accounts.disable_user(practice.ada, practice.unlu.user_id or 0),
-    }[how]()
+    ENDINGS[how](practice, link, now)
     ended = now()
 
     assert conditional(token, before) == [200, 200, 200]
