@@ -20,9 +20,11 @@ document.addEventListener("htmx:timeout", () => {
 });
 
 // In what arrives, the first fault takes the focus, else what asks for it, else (so that it is not lost with
-// what was swapped out) the place that the request's address names; the outcome is said aloud.
+// what was swapped out) the place that the request's address names; the outcome is said aloud. What a page
+// renews by itself disturbs nobody.
 document.addEventListener("htmx:afterSettle", (event) => {
-  const { elt: arrived, pathInfo } = event.detail;
+  const { elt: arrived, pathInfo, requestConfig } = event.detail;
+  if (requestConfig?.headers["X-Background"]) return;
   const words = firstOf(arrived, "[data-announce]");
   if (words) announce(words.dataset.announce);
   const target = firstOf(arrived, "[aria-invalid='true'], [role='alert']") ?? firstOf(arrived, "[data-focus]");
