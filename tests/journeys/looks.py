@@ -18,7 +18,8 @@ STICKS_OUT = """() => {
     if (scrollWidth <= clientWidth) return [];
     const beyond = (each) => each.getBoundingClientRect().right > clientWidth + 1;
     const parts = [...document.querySelectorAll("body *")].filter(beyond);
-    return [`${scrollWidth} pixels`, ...parts.map((each) => each.outerHTML.slice(0, 120))];
+    const name = (each) => `${each.tagName} ${each.className}`;
+    return [`${scrollWidth} pixels`, ...new Set(parts.map(name))];
 }"""
 
 # A changed size or scheme shows with the next frame, and where colours fade some frames later.
