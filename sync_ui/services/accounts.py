@@ -17,7 +17,7 @@ from sync_ui.models import Clinician, Session, SignInFailure, User, db, transact
 from sync_ui.services import access, links, people
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
-from sync_ui.services.practice import checked_name
+from sync_ui.services.practice import checked_name, one_line
 
 SHORTEST_PASSWORD = 15
 LONGEST_PASSWORD = 256
@@ -41,7 +41,7 @@ def sign_in(email: str, password: str, network: str) -> str:
     and a disabled user; Throttled after too many failures for this e-mail
     address and network.
     """
-    email = email.strip().lower()
+    email = one_line(email).lower()
     digest = hashlib.sha256(f"{email} {network}".encode()).hexdigest()
     _slow_down(digest)
     user = db.session.scalar(select(User).where(User.email == email))
@@ -234,7 +234,7 @@ def users() -> list[User]:
 def clinician_by_email(email: str) -> Clinician:
     """Raises NotFound with a sentence for whoever types a command."""
     found = db.session.scalar(
-        select(Clinician).join(User).where(User.email == email.strip().lower())
+        select(Clinician).join(User).where(User.email == one_line(email).lower())
     )
     if found is None:
         raise NotFound("There is no clinician with this e-mail address. See 'flask user list'.")

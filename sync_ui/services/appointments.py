@@ -17,6 +17,7 @@ from sync_ui.models import Appointment, AppointmentClient, Client, Clinician, db
 from sync_ui.services import access, calendars, clients, practice
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
+from sync_ui.services.practice import one_line, visible
 
 LONGEST = timedelta(days=366)
 
@@ -135,7 +136,7 @@ def change(
     `revision` is what the form was drawn from: Conflict if someone else has
     changed it since. Raises NotFound, Invalid, Conflict for a clash.
     """
-    check(plan)
+    check(plan, kept_location=access.appointment(actor, appointment_id).location)
     with transaction() as session:
         appointment = access.appointment(actor, appointment_id)
         if revision is not None and revision != appointment.revision:
@@ -192,8 +193,11 @@ def moments(plan: Plan) -> tuple[datetime, datetime]:
     return recurrence.in_utc(plan.starts, plan.zone), recurrence.in_utc(plan.ends, plan.zone)
 
 
-def check(plan: Plan) -> None:
-    """Raises Invalid for what cannot be an appointment."""
+def check(plan: Plan, kept_location: str = "") -> None:
+    """Raises Invalid for what cannot be an appointment.
+
+    `kept_location` is allowed although the practice may have removed the place since.
+    """
     if not 1970 <= plan.starts.year <= 2200:
         raise Invalid("The date is too far away. Check the year.")
     starts, ends = moments(plan)
@@ -201,7 +205,7 @@ def check(plan: Plan) -> None:
         raise Invalid("An appointment must end after it begins.")
     if ends - starts > LONGEST:
         raise Invalid("An appointment can last a year at most.")
-    if plan.location and plan.location not in practice.location_names():
+    if plan.location not in {"", kept_location, *practice.location_names()}:
         raise Invalid(
             f"The location must be a place of the practice, {TELEHEALTH} or {HOME_VISIT}: "
             "feeds may never name a client's address."
@@ -230,7 +234,7 @@ def _refuse_clashes(
 
 def _copy(plan: Plan, appointment: Appointment) -> None:
     appointment.kind, appointment.status = plan.kind, plan.status
-    appointment.title, appointment.note = " ".join(plan.title.split()), plan.note.strip()
+    appointment.title, appointment.note = one_line(plan.title), visible(plan.note).strip()
     appointment.location = plan.location
     appointment.zone, appointment.all_day = plan.zone, plan.all_day
     appointment.starts_local = plan.starts

@@ -15,6 +15,7 @@ from sync_ui.models import Appointment, AppointmentClient, Client, Initials, db,
 from sync_ui.services import access, calendars
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
+from sync_ui.services.practice import one_line
 
 LONGEST_NAME = 100
 
@@ -24,7 +25,7 @@ def listed(actor: Actor, search: str = "") -> list[Client]:
     wanted = select(Client).where(Client.archived_at.is_(None))
     if not actor.may(Permission.EVERY_CLIENT):
         wanted = wanted.where(Client.id.in_(_seen_by(actor)))
-    for word in search.split():
+    for word in one_line(search).split():
         wanted = wanted.where(
             or_(
                 *(
@@ -126,7 +127,7 @@ def find_or_create(actor: Actor, name: str, clinician_id: int) -> Client:
     Of several, the one who comes to this clinician. Raises Conflict if that
     does not settle it.
     """
-    first, _, last = " ".join(name.split()).rpartition(" ")
+    first, _, last = one_line(name).rpartition(" ")
     first, last = (first, last) if first else (last, "")
     with transaction() as session:
         same = _named(session, first, last)
@@ -206,7 +207,7 @@ def _checked_names(first_name: str, last_name: str) -> tuple[str, str]:
 
 
 def _checked(name: str) -> str:
-    name = " ".join(name.split())
+    name = one_line(name)
     if len(name) > LONGEST_NAME:
         raise Invalid(f"A name can have at most {LONGEST_NAME} characters.")
     return name

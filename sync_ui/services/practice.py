@@ -2,6 +2,7 @@
 
 from zoneinfo import available_timezones
 
+import regex
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -16,6 +17,9 @@ from sync_ui.services.audit import Action, record
 
 MOST_MONTHS_AHEAD = 24
 MOST_DAYS_BACK = 366
+
+# Control characters and halves of surrogate pairs.
+_HIDDEN = regex.compile(r"[\p{Cc}\p{Cs}]")
 
 
 def get(session: Session | None = None) -> Practice:
@@ -117,10 +121,20 @@ def remove_location(actor: Actor, location_id: int) -> None:
 
 def checked_name(name: str) -> str:
     """A name on one line, 1 to 100 characters. Raises Invalid."""
-    name = " ".join(name.split())
+    name = one_line(name)
     if not name or len(name) > 100:
         raise Invalid("A name must have 1 to 100 characters.")
     return name
+
+
+def one_line(text: str) -> str:
+    """The text on one line, its words one space apart, and nothing that cannot be seen."""
+    return " ".join(visible(text).split())
+
+
+def visible(text: str) -> str:
+    """The text without control characters, of which PostgreSQL refuses one; its lines stay."""
+    return "\n".join(_HIDDEN.sub("", line.expandtabs()) for line in text.splitlines())
 
 
 def check_zone(zone: str) -> None:
