@@ -272,7 +272,9 @@ class Asker:
         with self._app.test_request_context():
             address = url_for(endpoint, **things.path(endpoint))  # type: ignore[arg-type]
         data = None if method == "GET" else form
-        return lambda: browser.open(address, method=method, data=data)
+        # A calendar app's reading would be noted as a visit, some time later.
+        headers = {"User-Agent": "Mozilla/5.0"}
+        return lambda: browser.open(address, method=method, data=data, headers=headers)
 
     def _awake(self) -> FlaskClient:
         """Some requests begin or end a session; the next one finds it as it should be."""

@@ -435,6 +435,6 @@ def test_only_a_reading_of_a_living_link_is_a_visit(
 
 
 def hold_recorder(app: Flask) -> None:
-    """Visits wait until the test asks for them: the recorder's own thread has ended."""
+    """Visits wait until the test asks for them: the recorder starts no thread of its own."""
     recorder = app.extensions["visits"]
     recorder._thread = threading.current_thread()
