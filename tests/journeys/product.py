@@ -92,7 +92,6 @@ class Product:
 
     def _end(self, process: subprocess.Popen[bytes], how: signal.Signals) -> None:
         family = descendants(process.pid)
-        assert family  # the web server's and the worker's
         process.send_signal(how)
         process.wait(SECONDS_TO_STOP)
         until(lambda: not any(map(is_alive, family)) and port_is_free(self.port), SECONDS_TO_STOP)
@@ -130,7 +129,7 @@ def port_is_free(port: int) -> bool:
 def descendants(pid: int) -> list[int]:
     """Linux tells them; elsewhere the free port has to do."""
     listed = Path(f"/proc/{pid}/task/{pid}/children")
-    children = [int(child) for child in listed.read_text().split()]
+    children = [int(child) for child in listed.read_text().split()] if listed.exists() else []
     return children + [each for child in children for each in descendants(child)]
 
 

@@ -101,6 +101,32 @@ def page(practice_of_one: Product, open_page: OpenPage) -> Page:
     return open_page(base_url=practice_of_one.url, reduced_motion="reduce")
 
 
+A_POOR_PAGE = """\
+<!doctype html><html lang="en"><title>Poor</title><main><h1>Poor</h1>
+<style>
+  @media (prefers-color-scheme: dark) { p { color: #777; background: #888; } }
+  pre { width: 400px; }
+</style>
+<p>Grey on grey</p>
+<img src="data:,">
+<pre>Wide</pre></main></html>
+"""
+
+
+def test_a_poor_page_is_noticed(desktop: Page) -> None:
+    desktop.set_content(A_POOR_PAGE)
+    found = [wrong.partition(": ")[::2] for wrong in looks.wrongs(desktop)]
+
+    assert [(where, what.split(":")[0]) for where, what in found] == [
+        ("light, desk", '<img src="data'),
+        ("light, phone", '<img src="data'),
+        ("sticks out on a phone", "408 pixels"),
+        ("sticks out on a phone", "PRE "),
+        ("dark, phone", "<p>Grey on grey</p>"),
+        ("dark, desk", "<p>Grey on grey</p>"),
+    ]
+
+
 @pytest.mark.parametrize("role", Role)
 def test_nothing_is_wrong_with_any_page_of(role: Role, page: Page) -> None:
     steps.sign_in(page, SIGN_INS[role])
