@@ -6,6 +6,7 @@ nothing when its input is no terminal.
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import wraps
 from getpass import getpass
@@ -165,13 +166,11 @@ def import_file(file: Path, email: str, dry_run: bool, skip_wrong_rows: bool) ->
 def add(email: str, names: tuple[str, ...], start: datetime, minutes: int, location: str) -> None:
     """Add an appointment (practice time) and print its id."""
     clinician = accounts.clinician_by_email(email)
-    plan = Plan(
-        starts=start,
-        ends=start + timedelta(minutes=minutes),
-        zone=practice.get().zone,
-        location=location,
-        clients=tuple(clients.find_or_create(COMMAND, name, clinician.id) for name in names),
-    )
+    ends = appointments.end_of(start, timedelta(minutes=minutes))
+    plan = Plan(starts=start, ends=ends, zone=practice.get().zone, location=location)
+    appointments.check(plan)  # before clients are made who would be left behind
+    found = tuple(clients.find_or_create(COMMAND, name, clinician.id) for name in names)
+    plan = replace(plan, clients=found)
     if appointments.clashes(plan, clinician.id):
         click.echo("Warning: the clinician or a client has another appointment then.", err=True)
     click.echo(appointments.create(COMMAND, clinician.id, plan, despite_clashes=True).id)

@@ -21,6 +21,8 @@ from sync_ui.services.practice import one_line, visible
 
 LONGEST = timedelta(days=366)
 
+TOO_FAR = "The date is too far away. Check the year."
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -193,13 +195,21 @@ def moments(plan: Plan) -> tuple[datetime, datetime]:
     return recurrence.in_utc(plan.starts, plan.zone), recurrence.in_utc(plan.ends, plan.zone)
 
 
+def end_of(starts: datetime, length: timedelta) -> datetime:
+    """When it ends. Raises Invalid beyond the last date that there is."""
+    try:
+        return starts + length
+    except OverflowError:
+        raise Invalid(TOO_FAR) from None
+
+
 def check(plan: Plan, kept_location: str = "") -> None:
     """Raises Invalid for what cannot be an appointment.
 
     `kept_location` is allowed although the practice may have removed the place since.
     """
     if not 1970 <= plan.starts.year <= 2200:
-        raise Invalid("The date is too far away. Check the year.")
+        raise Invalid(TOO_FAR)
     starts, ends = moments(plan)
     if ends <= starts:
         raise Invalid("An appointment must end after it begins.")
