@@ -5,11 +5,15 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
-from tests.journeys.product import Product
+from tests.journeys.product import Product, running
 from tests.journeys.steps import PASSWORD
 
 DEMO_CLINICIANS = 12
+
+# A busy machine answers late, but it answers.
+expect.set_options(timeout=15_000)
 
 
 @pytest.fixture
@@ -39,11 +43,3 @@ def clinician(_numbers: Iterator[int]) -> str:
     number = next(_numbers)
     assert number <= DEMO_CLINICIANS
     return f"clinician{number}@demo.example"
-
-
-def running(product: Product) -> Iterator[Product]:
-    """Started, stopped as a service is, and silent about what is nobody's business."""
-    product.start()
-    yield product
-    product.stop_if_running()
-    assert product.news() == []

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sync_ui.config import ROOT
@@ -107,6 +107,14 @@ class Product:
     def read(self, address: str, **more: str) -> Reading:
         """As calendar apps do with a webcal address: over the scheme that this server speaks."""
         return fetch(address.replace("webcal:", "http:", 1), **more)
+
+
+def running(product: Product) -> Iterator[Product]:
+    """Started, stopped as a service is, and silent about what is nobody's business."""
+    product.start()
+    yield product
+    product.stop_if_running()
+    assert product.news() == []
 
 
 def free_port() -> int:

@@ -11,8 +11,7 @@ from playwright.sync_api import Page, expect
 from sync_ui.domain.roles import Role
 from tests.browser import Faults, OpenPage
 from tests.journeys import looks, steps
-from tests.journeys.conftest import running
-from tests.journeys.product import Product
+from tests.journeys.product import Product, running
 
 EVERYONE = frozenset(Role)
 SCHEDULERS = frozenset({Role.ADMINISTRATOR, Role.SCHEDULER})
@@ -57,7 +56,7 @@ PLACES = {
     "practice.entries": Place("/settings/audit", ADMINISTRATORS),
     "practice.places": Place("/settings/places", ADMINISTRATORS),
     "practice.settings": Place("/settings", ADMINISTRATORS),
-    "setup.begin": Place("/setup", VISITORS),
+    "setup.begin": Place("/setup", VISITORS),  # looked at in test_to_a_phone.py
 }
 
 # What is no page: files, feeds, a redirect, words for machines, a part of Sync Calendar.
@@ -143,8 +142,8 @@ def test_nothing_is_wrong_with_any_page_of(role: Role, page: Page) -> None:
     assert {address: wrongs for address, wrongs in found.items() if wrongs} == {}
 
 
-def test_nothing_is_wrong_with_the_pages_of_visitors(
-    page: Page, product: Product, open_page: OpenPage, faults: Faults
+def test_nothing_is_wrong_with_the_pages_of_visitors_once_it_is_set_up(
+    page: Page, practice_of_one: Product, open_page: OpenPage, faults: Faults
 ) -> None:
     page.goto("/sign-in")
     found = {"/sign-in": looks.wrongs(page)}
@@ -157,10 +156,8 @@ def test_nothing_is_wrong_with_the_pages_of_visitors(
     expect(visitor.locator("#link-https")).to_be_visible()
     found["a spent code"] = looks.wrongs(visitor)
     faults.forgive("410")
-    visitor.goto(page.url.partition("/calendars")[0] + "/add/nonsense")
+    visitor.goto(f"{practice_of_one.url}/add/nonsense")
     found["a wrong code"] = looks.wrongs(visitor)
-    visitor.goto(f"{product.url}/setup")
-    found["/setup"] = looks.wrongs(visitor)
 
     assert {address: wrongs for address, wrongs in found.items() if wrongs} == {}
 

@@ -9,9 +9,8 @@ from playwright.sync_api import expect
 
 from tests.browser import PHONE, OpenPage
 from tests.journeys import steps
-from tests.journeys.conftest import running
 from tests.journeys.mailbox import Mailbox, mailbox
-from tests.journeys.product import Product, until
+from tests.journeys.product import Product, running, until
 
 
 @pytest.fixture

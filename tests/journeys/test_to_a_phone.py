@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from playwright.sync_api import Page, expect
 
 from tests.browser import PHONE, Faults, OpenPage
-from tests.journeys import steps
+from tests.journeys import looks, steps
 from tests.journeys.product import Product, until
 
 DEMO_ZONE = ZoneInfo("America/New_York")
@@ -16,7 +16,7 @@ DEMO_ZONE = ZoneInfo("America/New_York")
 def test_from_set_up_to_a_subscribed_phone(
     product: Product, open_page: OpenPage, faults: Faults
 ) -> None:
-    desk = open_page(base_url=product.url)
+    desk = open_page(base_url=product.url, reduced_motion="reduce")
     set_up_a_demo(desk, product.setup_code)
     steps.sign_in(desk, "clinician@demo.example")
     open_sync_calendar_from_the_schedule(desk)
@@ -66,6 +66,8 @@ def test_from_set_up_to_a_subscribed_phone(
 
 def set_up_a_demo(page: Page, code: str) -> None:
     page.goto("/setup")
+    assert looks.wrongs(page) == []
+    page.reload()
     page.get_by_text("Try the demo").click()
     page.locator("#demo-code").fill(code)
     page.get_by_label("Password for the demo sign-ins").fill(steps.PASSWORD)
