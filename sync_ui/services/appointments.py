@@ -195,6 +195,11 @@ def moments(plan: Plan) -> tuple[datetime, datetime]:
     return recurrence.in_utc(plan.starts, plan.zone), recurrence.in_utc(plan.ends, plan.zone)
 
 
+def is_near(day: date) -> bool:
+    """Whether an appointment may be then; a wrong year is a slip."""
+    return 1970 <= day.year <= 2200
+
+
 def end_of(starts: datetime, length: timedelta) -> datetime:
     """When it ends. Raises Invalid beyond the last date that there is."""
     try:
@@ -208,7 +213,7 @@ def check(plan: Plan, kept_location: str = "") -> None:
 
     `kept_location` is allowed although the practice may have removed the place since.
     """
-    if not 1970 <= plan.starts.year <= 2200:
+    if not is_near(plan.starts):
         raise Invalid(TOO_FAR)
     starts, ends = moments(plan)
     if ends <= starts:

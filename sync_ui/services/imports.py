@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import select
-
 from sync_ui import clock
 from sync_ui.domain.reading import MAX_BYTES, Entry, Problem, Reading
 from sync_ui.domain.roles import Permission
@@ -147,11 +145,10 @@ def keep(actor: Actor, clinician_id: int, data: bytes) -> ImportFile:
 def kept_file(actor: Actor, file_id: int) -> ImportFile:
     """The actor's own upload. Raises NotFound."""
     access.require(actor, Permission.IMPORTS)
-    found = db.session.scalar(
-        select(ImportFile).where(ImportFile.id == file_id, ImportFile.user_id == actor.user_id)
-    )
-    if found is None:
-        raise NotFound("This upload is no longer there. Upload the file again.")
+    gone = "This upload is no longer there. Upload the file again."
+    found = access.get(ImportFile, file_id, gone)
+    if found.user_id != actor.user_id:
+        raise NotFound(gone)
     return found
 
 

@@ -1,5 +1,6 @@
 """The schedule: an agenda by day, and the form for one appointment."""
 
+import re
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -114,11 +115,11 @@ class AppointmentForm(FlaskForm):
         first = self.date.data
         if self.all_day.data:
             last = max(self.last_date.data or first, first)
-            return datetime.combine(first, time()), datetime.combine(
-                last + timedelta(days=1), time()
-            )
+            last_midnight = datetime.combine(last, time())
+            ends = appointments.end_of(last_midnight, timedelta(days=1))
+            return datetime.combine(first, time()), ends
         starts = datetime.combine(first, self.start.data)
-        return starts, starts + timedelta(minutes=self.minutes.data or 50)
+        return starts, appointments.end_of(starts, timedelta(minutes=self.minutes.data or 50))
 
 
 @blueprint.get("")
@@ -181,7 +182,7 @@ def edit(appointment_id: int) -> View:
             actor(),
             appointment_id,
             form.plan(),
-            revision=int(form.revision.data) if form.revision.data.isdigit() else None,
+            revision=_number(form.revision.data),
             despite_clashes=bool(form.despite_clashes.data),
         )
     except SyncError as error:
@@ -289,7 +290,13 @@ def _badges(status: Status) -> list[tuple[str, str]]:
 
 
 def _date(text: str | None) -> date | None:
+    """The date, if there can be appointments around it."""
     try:
-        return date.fromisoformat(text or "")
+        found = date.fromisoformat(text or "")
     except ValueError:
         return None
+    return found if appointments.is_near(found) else None
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and re.fullmatch(r"[0-9]{1,9}", text) else None

@@ -1,0 +1,150 @@
+"""Whatever is asked or sent, the answer is a sentence, never a fault of ours."""
+
+from collections.abc import Callable
+
+import pytest
+from flask.testing import FlaskClient
+
+from sync_ui.services import links
+from tests.practice import Book, Practice, csrf_token
+
+BrowserOf = Callable[[str], FlaskClient]
+
+ODDITIES = (
+    *("", "0", "-1", "2147483648", "9" * 30, "²", "x", "%00", "a%00b", "%F0%9F%98%80", "%FF"),
+    *("9999-12-31", "0001-01-01", "2026-02-30", "1e9", "None", "true", "' OR 1=1 --"),
+    *("%0d%0aSet-Cookie:x=1", "%E2%80%AE", "x" * 2000),
+)
+
+FAULTS = range(500, 600)
+
+
+@pytest.fixture
+def ada(browser_of: BrowserOf, practice: Practice, book: Book) -> FlaskClient:
+    """The administrator, in a practice with one of everything."""
+    book(practice.jane)
+    links.allow(practice.unlu, practice.unlus_calendar)
+    return browser_of("ada@example.com")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/calendar?from={}",
+        "/calendar?clinician={}",
+        "/calendar/new?date={}",
+        "/calendar/new?clinician={}",
+        "/calendar/{}",
+        "/clients?q={}",
+        "/clients/{}",
+        "/calendars/{}/sync",
+        "/calendars/2/sync?link={}",
+        "/calendars/2/sync/preview?mode={}",
+        "/calendars/2/sync/preview?mode=busy&link={}",
+        "/people/users/{}",
+        "/people/clinicians/{}",
+        "/import/{}",
+        "/add/{}",
+        "/cal/{}/x.ics",
+        "/cal/{}",
+        "/static/{}",
+        "/sign-in?next={}",
+        "/{}",
+    ],
+)
+def test_odd_addresses_are_no_fault(ada: FlaskClient, path: str) -> None:
+    answers = {odd: ada.get(path.format(odd)).status_code for odd in ODDITIES}
+
+    assert {odd: status for odd, status in answers.items() if status in FAULTS} == {}
+
+
+APPOINTMENT = {
+    "clinician": "1",
+    "kind": "session",
+    "clients": "1",
+    "title": "",
+    "date": "2026-12-01",
+    "start": "10:00",
+    "minutes": "50",
+    "location": "",
+    "note": "",
+    "status": "scheduled",
+    "revision": "0",
+}
+CLIENT = {
+    "first_name": "Paula",
+    "last_name": "Brown",
+    "preferred_name": "",
+    "internal_id": "77",
+    "ceiling": "",
+}
+PRACTICE = {
+    "name": "Riverside",
+    "zone": "America/New_York",
+    "ceiling": "initials",
+    "days_back": "30",
+    "months_ahead": "6",
+}
+USER = {
+    "name": "Paula",
+    "role": "clinician",
+    "email": "paula@example.com",
+    "password": "four unrelated words here",
+}
+
+FORMS = {
+    "/calendar/new": ("/calendar/new", APPOINTMENT),
+    "/calendar/1": ("/calendar/1", APPOINTMENT),
+    "/clients/new": ("/clients/new", CLIENT),
+    "/clients/1": ("/clients/1", CLIENT),
+    "/settings": ("/settings", PRACTICE),
+    "/settings/places": ("/settings/places", {"name": "Room 3"}),
+    "/people/new": ("/people/new", USER),
+    "/people/users/2": ("/people/users/2", {"name": "Sam", "role": "scheduler"}),
+    "/people/clinicians/new": ("/people/clinicians/new", {"name": "Dr. No"}),
+    "/people/clinicians/1": ("/people/clinicians/1", {"name": "Dr. No"}),
+    "/calendars/2/links": ("/calendars/2/sync", {"label": "Tablet", "mode": "busy"}),
+    "/calendars/2/links/1/mode": ("/calendars/2/sync", {"mode": "busy"}),
+    "/account": ("/account", {"old": "x", "new": "y", "again": "y"}),
+}
+
+SENT = ("", "\x00", "a\x00b", "9" * 30, "-1", "²", "9999-12-31", "0001-01-01", "\u202e", "x" * 9000)
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_odd_fields_are_no_fault(ada: FlaskClient, path: str) -> None:
+    page, form = FORMS[path]
+    token = csrf_token(ada, page)
+    answers = {}
+    for name in form:
+        for odd in SENT:
+            data = form | {name: odd, "csrf_token": token}
+            answers[f"{name}={odd[:20]!r}"] = ada.post(path, data=data).status_code
+        without = {other: value for other, value in form.items() if other != name}
+        answers[name] = ada.post(path, data=without | {"csrf_token": token}).status_code
+    answers["all day to the end of time"] = ada.post(
+        path, data=form | {"csrf_token": token, "all_day": "y", "date": "9999-12-31"}
+    ).status_code
+
+    assert {what: status for what, status in answers.items() if status in FAULTS} == {}
+
+
+def test_odd_sign_ins_are_no_fault(browser_of: BrowserOf) -> None:
+    stranger = browser_of("")
+    token = csrf_token(stranger, "/sign-in")
+    answers = {}
+    for odd in SENT:
+        for data in (
+            {"email": odd, "password": "x"},
+            {"email": "ada@example.com", "password": odd},
+        ):
+            answer = stranger.post("/sign-in", data=data | {"csrf_token": token})
+            answers[repr(data)] = answer.status_code
+
+    assert {what: status for what, status in answers.items() if status in FAULTS} == {}
+
+
+def test_a_mode_nobody_knows_shows_nothing(ada: FlaskClient) -> None:
+    assert ada.get("/calendars/2/sync/preview?mode=busy").status_code == 200
+
+    assert ada.get("/calendars/2/sync/preview?mode=everything").status_code == 404
