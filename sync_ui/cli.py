@@ -18,6 +18,7 @@ from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 
 from sync_ui import server, worker
+from sync_ui.domain import display
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
 from sync_ui.errors import SyncError
@@ -202,6 +203,7 @@ def create_link(calendar: str, label: str, display: str) -> None:
 @link.command("list")
 def list_links() -> None:
     """List every link: id, calendar, label, display mode, state, last reading."""
+    ceiling = practice.get().ceiling
     for calendar in links.manageable(COMMAND):
         for found in calendar.links:
             read = f"{found.read_at:%Y-%m-%d %H:%M}Z {found.read_by}" if found.read_at else "never"
@@ -209,7 +211,7 @@ def list_links() -> None:
                 found.id,
                 links.name(calendar),
                 found.label,
-                found.mode.value,
+                display.effective(found.mode, ceiling).value,
                 links.state(found),
                 read,
             )

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 
 import click
+from flask import current_app
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
@@ -48,6 +49,7 @@ def serve(host: str | None = None, port: int | None = None) -> None:
     host, port = host or served_host, port or served_port
     with installation.hold(installation.current().config.data_dir, SECONDS_TO_WAIT):
         wait_for_port(host, port)
+        worker.check(current_app)
         config.remember_address(installation.current().config.data_dir, host, port)
         links.write_journal()
         greet(host, port)

@@ -10,6 +10,7 @@ from flask import Flask
 from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
 
 from sync_ui.config import Config
+from sync_ui.errors import CannotStart
 from sync_ui.models.installation import Installation
 from sync_ui.services import upkeep
 
@@ -48,12 +49,22 @@ def init_app(app: Flask) -> Huey:
 
 def run(app: Flask) -> None:
     """Work until SIGTERM or SIGINT; the task at hand is finished first."""
+    check(app)
     huey: Huey = app.extensions["huey"]
     app.extensions["sweep_now"]()
     consumer = huey.create_consumer(
         workers=1, initial_delay=0.2, max_delay=2.0, graceful_signal="TERM"
     )
     consumer.run()
+
+
+def check(app: Flask) -> None:
+    """Raises CannotStart if the queue does not answer."""
+    huey: Huey = app.extensions["huey"]
+    try:
+        huey.pending_count()
+    except Exception:  # noqa: BLE001 - each engine has errors of its own
+        raise CannotStart("the queue that SYNC_REDIS_URL names does not answer.") from None
 
 
 def wake(app: Flask) -> None:

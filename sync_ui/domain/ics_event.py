@@ -150,7 +150,10 @@ def _after_duration(start: Time, component: Component) -> Time:
         end = replace(start, value=start.value + timedelta(weeks=weeks, days=days))
         passed = timedelta(hours=hours, minutes=minutes, seconds=seconds)
         if passed and not start.all_day:
-            end = Time((end.moment() + passed).replace(tzinfo=None), "UTC").within(start.zone)
+            moment = end.moment() + passed
+            end = Time(moment.replace(tzinfo=None), "UTC").within(start.zone)
+            if end.moment() != moment:  # in the hour that the clocks show twice
+                end = replace(start, value=start.value + passed)
     except OverflowError:
         end = replace(start, value=date.max)
     if end.value.year > LAST_YEAR:

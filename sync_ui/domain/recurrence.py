@@ -35,6 +35,13 @@ def in_utc(wall: datetime, zone: str) -> datetime:
     return wall.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(UTC)
 
 
+def is_shown_once(wall: datetime, zone: str) -> bool:
+    """False in the hour that the clocks skip or show twice."""
+    known = ZoneInfo(zone)
+    first, second = (wall.replace(tzinfo=known, fold=fold).utcoffset() for fold in (0, 1))
+    return first == second
+
+
 def expand(
     rule: str,
     starts: datetime | date,

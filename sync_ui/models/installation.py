@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,8 +79,10 @@ def hold(data_dir: Path, seconds_to_wait: float = 0) -> Iterator[None]:
 
 def _make_directory(data_dir: Path) -> None:
     try:
+        os.umask(0o077)  # whatever is made from here on is the owner's alone
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (data_dir / "prepare.lock").touch()
+        with (data_dir / "prepare.lock").open("a"):
+            pass
     except OSError:
         raise CannotStart(
             "the data directory cannot be made or written to. Check SYNC_DATA_DIR."

@@ -43,6 +43,8 @@ def create(data_dir: Path) -> Keys:
 
 def _read(path: Path) -> bytes:
     try:
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)  # a copy put back may have come with wider rights
         text = path.read_text().strip()
     except FileNotFoundError:
         raise CannotStart(

@@ -191,8 +191,14 @@ def fill(session: Session, appointment: Appointment, plan: Plan, at: datetime) -
 
 
 def moments(plan: Plan) -> tuple[datetime, datetime]:
-    """The plan's start and end in UTC."""
-    return recurrence.in_utc(plan.starts, plan.zone), recurrence.in_utc(plan.ends, plan.zone)
+    """The plan's start and end in UTC.
+
+    In the night of a time change wall times can mislead: an appointment that touches
+    the odd hour lasts as long as its wall times are apart.
+    """
+    starts, ends = (recurrence.in_utc(wall, plan.zone) for wall in (plan.starts, plan.ends))
+    plain = all(recurrence.is_shown_once(wall, plan.zone) for wall in (plan.starts, plan.ends))
+    return starts, ends if plain or plan.all_day else starts + (plan.ends - plan.starts)
 
 
 def is_near(day: date) -> bool:

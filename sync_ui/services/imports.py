@@ -6,7 +6,7 @@ A preview is the import itself, rolled back: it tells exactly what would happen.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from sync_ui import clock
@@ -15,7 +15,7 @@ from sync_ui.domain.roles import Permission
 from sync_ui.errors import Conflict, Invalid, NotFound
 from sync_ui.gateways import reader
 from sync_ui.models import ImportFile, db, transaction
-from sync_ui.services import access, calendars, practice
+from sync_ui.services import access, appointments, calendars, practice
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 from sync_ui.services.merge import Merge, Outcome
@@ -28,7 +28,7 @@ class Row:
 
     line: int
     outcome: Outcome
-    starts: datetime
+    starts: datetime | date
     what: str
     turns: int
     all_day: bool
@@ -198,4 +198,5 @@ def _run(merge: Merge, reading: Reading) -> Preview:
 def _row(entry: Entry, merge: Merge) -> Row:
     outcome, plan, turns = merge.take(entry)
     names = " & ".join(f"{c.first_name} {c.last_name}".strip() for c in plan.clients)
-    return Row(entry.line, outcome, plan.starts, names or plan.title, turns, plan.all_day)
+    starts = plan.starts.date() if plan.all_day else appointments.moments(plan)[0]
+    return Row(entry.line, outcome, starts, names or plan.title, turns, plan.all_day)

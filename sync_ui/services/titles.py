@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -38,10 +39,10 @@ class Titles:
         self._asked: Counter[str] = Counter()
         self._decided: dict[str, bool] = {}
 
-    def is_client(self, title: str, known: bool) -> bool:
-        """`known` titles, and those shaped like “First Last”, are clients unless told otherwise."""
+    def is_client(self, title: str, *, known: bool, likely: bool) -> bool:
+        """`known` titles and `likely` ones are clients unless told otherwise."""
         self._asked[title] += 1
-        suggested = known or self._take_all or looks_like_a_name(title)
+        suggested = known or likely or self._take_all
         self._decided[title] = self._answers.get(key(title), suggested)
         return self._decided[title]
 
@@ -74,7 +75,8 @@ class Register:
             return (), entry.kind or Kind.OTHER
         title = " ".join(entry.title.split())
         known = self._known(title)
-        if self._titles.is_client(title, known is not None):
+        likely = looks_like_a_name(title) and blocks_time(entry)
+        if self._titles.is_client(title, known=known is not None, likely=likely):
             return known or self._create_from(title), Kind.SESSION
         self._remember(title, None)
         return (), kind_of(title)
@@ -156,6 +158,11 @@ class Register:
 
 def key(title: str) -> str:
     return " ".join(unicodedata.normalize("NFC", title).split()).casefold()
+
+
+def blocks_time(entry: Entry) -> bool:
+    """Sessions have an hour; all-day and free entries are birthdays and holidays."""
+    return isinstance(entry.starts, datetime) and not entry.free
 
 
 def looks_like_a_name(title: str) -> bool:

@@ -194,3 +194,21 @@ def test_an_old_copy_of_the_database_revives_no_key(config: Config, tmp_path: Pa
         prepare(replace(config, data_dir=copy))
 
     assert not (copy / "database.key").exists()
+
+
+def test_a_key_with_wider_rights_is_its_owners_alone_again(config: Config) -> None:
+    path = config.data_dir / "token.key"
+    path.chmod(0o644)
+
+    prepare(config)
+
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_directory_that_cannot_be_written_to_is_one_sentence(config: Config) -> None:
+    lock = config.data_dir / "prepare.lock"
+    lock.unlink()
+    lock.mkdir()
+
+    with pytest.raises(CannotStart, match="SYNC_DATA_DIR"):
+        prepare(config)

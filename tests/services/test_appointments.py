@@ -140,3 +140,22 @@ def test_the_agenda_lists_days_in_the_practices_zone(practice: Practice, book: B
     assert seen(practice.sam, practice.anna.clinician_id) == [[], ["09:00"], []]
     with pytest.raises(NotFound):
         seen(practice.unlu, practice.anna.clinician_id)
+
+
+@pytest.mark.parametrize(
+    ("starts", "minutes", "moments"),
+    [
+        (datetime(2026, 11, 1, 1, 30), 50, ("05:30", "06:20")),
+        (datetime(2026, 11, 1, 0, 50), 50, ("04:50", "05:40")),
+        (datetime(2027, 3, 14, 2, 30), 50, ("07:30", "08:20")),
+        (datetime(2027, 3, 14, 2, 0), 120, ("07:00", "09:00")),
+        (datetime(2027, 3, 14, 1, 30), 50, ("06:30", "07:20")),
+        (datetime(2026, 10, 31, 22, 0), 600, ("02:00", "13:00")),
+    ],
+)
+def test_an_appointment_in_the_odd_hour_lasts_as_long_as_it_says(
+    practice: Practice, starts: datetime, minutes: int, moments: tuple[str, str]
+) -> None:
+    found = appointments.moments(plan(starts, minutes))
+
+    assert tuple(f"{moment:%H:%M}" for moment in found) == moments

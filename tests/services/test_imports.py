@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from flask import Flask
@@ -404,3 +405,50 @@ def test_a_login_page_instead_of_a_calendar_is_one_sentence(
 ) -> None:
     with pytest.raises(Invalid):
         bring_in(data=b"<!doctype html><title>Sign in</title>")
+
+
+def test_the_preview_tells_the_practices_time(practice: People) -> None:
+    assert practice.unlu.clinician_id is not None
+    london = PAULA.replace("America/New_York", "Europe/London")
+    day = STAFF.replace(";TZID=America/New_York:20261202T120000", ";VALUE=DATE:20261202").replace(
+        "DTEND;TZID=America/New_York:20261202T130000\n", ""
+    )
+
+    rows = imports.look(practice.sam, practice.unlu.clinician_id, calendar(london, day)).rows
+
+    assert [row.starts for row in rows] == [
+        datetime(2026, 12, 1, 10, tzinfo=UTC),
+        date(2026, 12, 2),
+    ]
+
+
+def test_an_all_day_name_is_no_likely_client(practice: People) -> None:
+    assert practice.unlu.clinician_id is not None
+    birthday = """UID:birthday@example.com
+DTSTART;VALUE=DATE:20261126
+SUMMARY:Aunt Agatha"""
+
+    preview = imports.look(
+        practice.sam,
+        practice.unlu.clinician_id,
+        calendar(birthday, PAULA + "\nTRANSP:TRANSPARENT"),
+    )
+
+    assert [(title.text, title.is_client) for title in preview.titles] == [
+        ("Aunt Agatha", False),
+        ("Paula Brown", False),
+    ]
+
+
+def test_a_duration_in_the_hour_that_comes_twice_is_no_wrong_row(
+    bring_in: Callable[..., Preview],
+) -> None:
+    bring_in(
+        """UID:night@example.com
+DTSTART;TZID=America/New_York:20261101T013000
+DURATION:PT50M
+SUMMARY:Night Owl"""
+    )
+
+    found = db.session.scalars(select(Appointment)).one()
+    assert found.ends_at - found.starts_at == timedelta(minutes=50)
