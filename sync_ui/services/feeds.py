@@ -213,7 +213,7 @@ def _dead(
         200,
         ics_write.notice(calendar, today, today.year),
         file_name,
-        validators.etag(FORMAT, "notice", found.uid, ended_at, today),
+        validators.etag(FORMAT, "notice", found.uid, ended_at, today, found.zone),
         validators.last_modified(changed_at + timedelta(seconds=1), now, found.zone),
     )
     if _unchanged(answer, if_none_match, if_modified_since, now):

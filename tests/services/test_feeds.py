@@ -583,6 +583,20 @@ def test_a_new_day_moves_the_notice(practice: Practice, now: Clock) -> None:
     assert int(after["SEQUENCE"]) > int(before["SEQUENCE"])
 
 
+def test_a_new_zone_changes_the_notice(practice: Practice, now: Clock) -> None:
+    link = links.allow(practice.unlu, practice.unlus_calendar)
+    token = token_of(link)
+    links.disable(practice.unlu, link.id)
+    settle(now)
+    before = feeds.read(token)
+    assert conditional(token, before) == [304, 304, 304]
+
+    change_practice(practice, zone="Asia/Kathmandu")
+
+    assert conditional(token, before) == [200, 200, 200]
+    assert feeds.read(token).body != before.body
+
+
 def test_a_clock_that_steps_back_revives_no_link(practice: Practice, now: Clock) -> None:
     link = links.allow(practice.unlu, practice.unlus_calendar)
     token = token_of(link)
