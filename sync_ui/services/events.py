@@ -50,6 +50,12 @@ def in_window(shown: Shown, now: datetime) -> list[Event]:
     return _events(shown, rows)
 
 
+def count(shown: Shown, now: datetime) -> int:
+    """How many events the rolling window holds."""
+    wanted = _appointments(shown.clinician_id, *window(shown, now)).order_by(None)
+    return db.session.scalar(select(func.count()).select_from(wanted.subquery())) or 0
+
+
 def upcoming(shown: Shown, now: datetime, limit: int) -> list[Event]:
     """The next events, at most `limit`, from now on."""
     wanted = _appointments(shown.clinician_id, now, window(shown, now)[1]).limit(limit)

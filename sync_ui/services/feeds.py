@@ -24,6 +24,9 @@ FORMAT = 1
 
 PREVIEWED = 5
 
+# Reports of refused feeds begin a little above; an event has 330 to 450 bytes.
+MANY_EVENTS = 1_000
+
 log = logging.getLogger(__name__)
 
 
@@ -97,17 +100,26 @@ def read(
 
 def preview(calendar: Calendar, mode: DisplayMode) -> list[Event]:
     """The next five appointments exactly as they would leave the building in this mode."""
+    return events.upcoming(_as_shown(calendar, mode), clock.now(), PREVIEWED)
+
+
+def is_large(calendar: Calendar) -> bool:
+    """Whether its feed may be more than Google takes, which is about 1 MB."""
+    shown = _as_shown(calendar, DisplayMode.BUSY)
+    return events.count(shown, clock.now()) > MANY_EVENTS
+
+
+def _as_shown(calendar: Calendar, mode: DisplayMode) -> events.Shown:
     practice = db.session.get_one(Practice, 1)
-    shown = events.Shown(
+    return events.Shown(
         clinician_id=calendar.clinician_id,
         zone=practice.zone,
         mode=display.effective(mode, practice.ceiling),
         revision=0,
         link_changed_at=calendar.changed_at,
-        days_back=0,
+        days_back=practice.days_back,
         months_ahead=practice.months_ahead,
     )
-    return events.upcoming(shown, clock.now(), PREVIEWED)
 
 
 def _read(digest: str, if_none_match: str | None, if_modified_since: str | None) -> Answer:

@@ -264,6 +264,7 @@ def _page(
         how_fast=apps.HOW_FAST,
         smtp=mail.is_configured(),
         **_reach(),
+        large=feeds.is_large(calendar),
         **_preview(calendar, mode),
         **_addresses(link),
         **context,
