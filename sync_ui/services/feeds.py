@@ -130,7 +130,7 @@ def _read(digest: str, if_none_match: str | None, if_modified_since: str | None)
     ended_at = _ended_at(found, digest, now)
     if ended_at is not None:
         _bodies().forget(digest)
-        return _dead(found, ended_at, now, if_none_match, if_modified_since)
+        return _dead(found, ended_at, now, if_none_match)
     answer = _heading(found, digest, now)
     if _unchanged(answer, if_none_match, if_modified_since, now):
         return replace(answer, status=304)
@@ -205,9 +205,12 @@ def _dead(
     ended_at: datetime,
     now: datetime,
     if_none_match: str | None,
-    if_modified_since: str | None,
 ) -> Answer:
-    """The notice makes apps drop the appointments that they hold; a 410 would not."""
+    """The notice makes apps drop the appointments that they hold; a 410 would not.
+
+    A date alone never makes it a 304: if the clock was set back, an app could
+    hold the old appointments under the same date.
+    """
     file_name = links.file_name(found.clinician_name or found.name)
     if now > ended_at + links.NOTICE_PERIOD:
         return Answer(410, b"This calendar link was turned off.\n", file_name)
@@ -228,7 +231,7 @@ def _dead(
         validators.etag(FORMAT, "notice", found.uid, ended_at, today, found.zone),
         validators.last_modified(changed_at + timedelta(seconds=1), now, found.zone),
     )
-    if _unchanged(answer, if_none_match, if_modified_since, now):
+    if _unchanged(answer, if_none_match, None, now):
         return Answer(304, b"", file_name, answer.etag, answer.last_modified)
     return answer
 
