@@ -108,16 +108,17 @@ def _has_data(config: Config) -> bool:
 
 
 def _check_keys(engine: Engine, found: Keys) -> None:
-    """The token key must be the one that sealed the stored links."""
-    fingerprint = hmac.new(found.token, b"token.key", hashlib.sha256).hexdigest()
+    """The keys must be those that the installation was made with."""
     with engine.connect().execution_options(writing=True) as connection:
         session = Session(connection)
-        stored = session.scalar(select(KeyCheck.fingerprint).where(KeyCheck.name == "token"))
-        if stored is None:
-            session.add(KeyCheck(name="token", fingerprint=fingerprint))
-            session.commit()
-        elif stored != fingerprint:
-            raise CannotStart(
-                "token.key is the key of another installation. "
-                "Put the right one back from your recovery copy."
-            )
+        stored = {row.name: row.fingerprint for row in session.scalars(select(KeyCheck))}
+        for name, key in (("token", found.token), ("secret", found.secret)):
+            fingerprint = hmac.new(key, f"{name}.key".encode(), hashlib.sha256).hexdigest()
+            if name not in stored:
+                session.add(KeyCheck(name=name, fingerprint=fingerprint))
+            elif stored[name] != fingerprint:
+                raise CannotStart(
+                    f"{name}.key is the key of another installation. "
+                    "Put the right one back from your recovery copy."
+                )
+        session.commit()

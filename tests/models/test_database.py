@@ -113,18 +113,12 @@ def test_a_missing_short_or_damaged_key_refuses_to_start(
     assert path.exists() == (content is not None)
 
 
-@pytest.mark.parametrize("name", ["database.key", "token.key"])
+@pytest.mark.parametrize("name", ["database.key", "token.key", "secret.key"])
 def test_the_key_of_another_installation_refuses_to_start(config: Config, name: str) -> None:
     (config.data_dir / name).write_text("ab" * 32)
 
     with pytest.raises(CannotStart, match=name):
         prepare(config)
-
-
-def test_another_secret_signs_people_out_and_starts(config: Config) -> None:
-    (config.data_dir / "secret.key").write_text("ab" * 32)
-
-    assert prepare(config).keys.secret == bytes.fromhex("ab" * 32)
 
 
 def test_an_sqlite_that_can_corrupt_data_is_refused() -> None:
