@@ -1,7 +1,12 @@
 """What is stored."""
 
 from sync_ui.models.account import Session, SignInFailure, User
-from sync_ui.models.appointment import Appointment, AppointmentClient, Series
+from sync_ui.models.appointment import (
+    Appointment,
+    AppointmentClient,
+    AppointmentType,
+    Series,
+)
 from sync_ui.models.audit import AuditEntry
 from sync_ui.models.client import Client, Initials
 from sync_ui.models.clinician import Clinician
@@ -9,16 +14,18 @@ from sync_ui.models.database import Row, db, transaction
 from sync_ui.models.import_file import ImportedTitle, ImportFile
 from sync_ui.models.link import Calendar, Code, Link, Token
 from sync_ui.models.mail import Mail, MailKind
-from sync_ui.models.practice import KeyCheck, Location, Practice
+from sync_ui.models.practice import Holiday, KeyCheck, Location, Practice
 
 __all__ = [
     "Appointment",
     "AppointmentClient",
+    "AppointmentType",
     "AuditEntry",
     "Calendar",
     "Client",
     "Clinician",
     "Code",
+    "Holiday",
     "ImportFile",
     "ImportedTitle",
     "Initials",

@@ -5,11 +5,24 @@ from datetime import datetime
 from sqlalchemy import JSON, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from sync_ui.domain.colours import Colour
 from sync_ui.domain.event import Kind, Status
 from sync_ui.models.client import Client
 from sync_ui.models.clinician import Clinician
 from sync_ui.models.columns import words
 from sync_ui.models.database import Instant, Row
+
+
+class AppointmentType(Row):
+    """What sessions are for and how long they take; an archived one is offered no more."""
+
+    __tablename__ = "appointment_type"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    minutes: Mapped[int] = mapped_column(default=50)
+    colour: Mapped[Colour] = mapped_column(words(Colour), default=Colour.TEAL)
+    archived_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class AppointmentClient(Row):
@@ -34,12 +47,15 @@ class Appointment(Row):
     ones begin and end at local midnight. `revision` grows with every change
     that a feed could show. `import_key` tells what an import made it from,
     `import_digest` what the file said then; `occurrence` which turn of its
-    series it is.
+    series it is, and `own` what was said of that turn alone (words of
+    `services.series.Field`), which a change of the series leaves as it is.
+    `clash_reason` tells why it was booked although the time was taken.
     """
 
     __tablename__ = "appointment"
     __table_args__ = (
         Index("ix_appointment_clinician_starts", "clinician_id", "starts_at"),
+        Index("ix_appointment_starts_ends", "starts_at", "ends_at"),
         UniqueConstraint("clinician_id", "import_key"),
         UniqueConstraint("series_id", "occurrence"),
     )
@@ -49,13 +65,17 @@ class Appointment(Row):
     clinician_id: Mapped[int] = mapped_column(ForeignKey("clinician.id"))
     series_id: Mapped[int | None] = mapped_column(ForeignKey("series.id"))
     occurrence: Mapped[str | None]
+    own: Mapped[list[str]] = mapped_column(JSON, default=list)
     import_key: Mapped[str | None]
     import_digest: Mapped[str | None]
     kind: Mapped[Kind] = mapped_column(words(Kind))
     status: Mapped[Status] = mapped_column(words(Status), default=Status.SCHEDULED)
     title: Mapped[str] = mapped_column(default="")
+    type_id: Mapped[int | None] = mapped_column(ForeignKey("appointment_type.id"))
     location: Mapped[str] = mapped_column(default="")
+    telehealth_address: Mapped[str] = mapped_column(default="")
     note: Mapped[str] = mapped_column(default="")
+    clash_reason: Mapped[str] = mapped_column(default="")
     zone: Mapped[str]
     starts_local: Mapped[datetime]
     starts_at: Mapped[datetime] = mapped_column(Instant)
@@ -66,6 +86,7 @@ class Appointment(Row):
     changed_at: Mapped[datetime] = mapped_column(Instant)
 
     clinician: Mapped[Clinician] = relationship()
+    type: Mapped[AppointmentType | None] = relationship()
     attendance: Mapped[list[AppointmentClient]] = relationship(
         order_by=AppointmentClient.position, cascade="all, delete-orphan", passive_deletes=True
     )
@@ -92,7 +113,9 @@ class Series(Row):
     rule: Mapped[str]
     kind: Mapped[Kind] = mapped_column(words(Kind))
     title: Mapped[str] = mapped_column(default="")
+    type_id: Mapped[int | None] = mapped_column(ForeignKey("appointment_type.id"))
     location: Mapped[str] = mapped_column(default="")
+    telehealth_address: Mapped[str] = mapped_column(default="")
     note: Mapped[str] = mapped_column(default="")
     zone: Mapped[str]
     starts_local: Mapped[datetime]

@@ -11,7 +11,10 @@ from sync_ui.models.database import Instant, Row
 
 
 class Client(Row):
-    """`internal_id` is random and unique; `ceiling` is the most that may ever show."""
+    """`internal_id` is random and unique; `ceiling` is the most that may ever show.
+
+    A duplicate that was merged points to the client who was kept.
+    """
 
     __tablename__ = "client"
 
@@ -23,6 +26,7 @@ class Client(Row):
     ceiling: Mapped[DisplayMode | None] = mapped_column(words(DisplayMode))
     created_at: Mapped[datetime] = mapped_column(Instant)
     archived_at: Mapped[datetime | None] = mapped_column(Instant)
+    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("client.id"))
 
 
 class Initials(Row):

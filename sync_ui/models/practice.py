@@ -1,6 +1,6 @@
 """The installation's one organisation and its policies."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import CheckConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -35,12 +35,27 @@ class Practice(Row):
 
 
 class Location(Row):
-    """A place that feeds may name: an office or a room, never a client's address."""
+    """A place that feeds may name: an office or a room, never a client's address.
+
+    An `exclusive` one holds one appointment at a time.
+    """
 
     __tablename__ = "location"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
+    exclusive: Mapped[bool] = mapped_column(default=False)
+
+
+class Holiday(Row):
+    """Days on which the practice is closed, the last one included."""
+
+    __tablename__ = "holiday"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    first_day: Mapped[date] = mapped_column(index=True)
+    last_day: Mapped[date]
 
 
 class KeyCheck(Row):

@@ -2,18 +2,16 @@
 
 import uuid
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from sync_ui import clock
 from sync_ui.domain import recurrence
 from sync_ui.domain.event import GONE, HOME_VISIT, TELEHEALTH, Kind, Status
-from sync_ui.domain.roles import Permission
 from sync_ui.errors import Conflict, Invalid, NotFound
-from sync_ui.models import Appointment, AppointmentClient, Client, Clinician, db, transaction
+from sync_ui.models import Appointment, AppointmentClient, Client, db, transaction
 from sync_ui.services import access, calendars, clients, practice
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
@@ -36,55 +34,13 @@ class Plan:
     zone: str
     clients: tuple[Client, ...] = ()
     kind: Kind = Kind.SESSION
+    type_id: int | None = None
     title: str = ""
     location: str = ""
+    telehealth_address: str = ""
     note: str = ""
     all_day: bool = False
     status: Status = Status.SCHEDULED
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """One day of the agenda, with the appointments that touch it."""
-
-    date: date
-    appointments: list[Appointment]
-
-
-def agenda(actor: Actor, first: date, days: int, clinician_id: int | None = None) -> list[Day]:
-    """`days` days from `first` on in the practice's zone; of one clinician, or of all the actor's.
-
-    Raises NotFound for a clinician whose schedule is not the actor's.
-    """
-    zone = ZoneInfo(practice.get().zone)
-    starts = datetime.combine(first, time(), zone)
-    ends = datetime.combine(first + timedelta(days=days), time(), zone)
-    wanted = (
-        select(Appointment)
-        .join(Clinician)
-        .where(Appointment.ends_at > starts, Appointment.starts_at < ends)
-        .order_by(Appointment.starts_at, Clinician.name, Appointment.id)
-        .options(
-            selectinload(Appointment.attendance).joinedload(AppointmentClient.client),
-            selectinload(Appointment.clinician),
-        )
-    )
-    if clinician_id is not None:
-        access.clinician(actor, clinician_id)
-        wanted = wanted.where(Appointment.clinician_id == clinician_id)
-    elif not actor.may(Permission.EVERY_SCHEDULE):
-        wanted = wanted.where(Appointment.clinician_id == actor.clinician_id)
-    found = list(db.session.scalars(wanted))
-    dates = [first + timedelta(days=n) for n in range(days)]
-    return [Day(day, [a for a in found if _touches(a, day, zone)]) for day in dates]
-
-
-def _touches(appointment: Appointment, day: date, zone: ZoneInfo) -> bool:
-    starts = appointment.starts_at.astimezone(zone)
-    ends = appointment.ends_at.astimezone(zone)
-    return starts.date() <= day and (
-        ends > datetime.combine(day, time(), zone) or starts.date() == day
-    )
 
 
 def clashes(plan: Plan, clinician_id: int, except_id: int | None = None) -> list[Appointment]:
@@ -256,7 +212,8 @@ def _refuse_clashes(
 def _copy(plan: Plan, appointment: Appointment) -> None:
     appointment.kind, appointment.status = plan.kind, plan.status
     appointment.title, appointment.note = one_line(plan.title), visible(plan.note).strip()
-    appointment.location = plan.location
+    appointment.type_id, appointment.location = plan.type_id, plan.location
+    appointment.telehealth_address = plan.telehealth_address
     appointment.zone, appointment.all_day = plan.zone, plan.all_day
     appointment.starts_local = plan.starts
     appointment.starts_at, appointment.ends_at = moments(plan)

@@ -245,8 +245,10 @@ class Merge:
             zone=turn.zone,
             clients=tuple(turn.clients),
             kind=turn.kind,
+            type_id=turn.type_id,
             title=turn.title,
             location=turn.location,
+            telehealth_address=turn.telehealth_address,
             note=turn.note,
             all_day=turn.all_day,
         )

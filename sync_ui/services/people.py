@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from sync_ui import clock
+from sync_ui.domain import colours
 from sync_ui.domain.roles import Permission
 from sync_ui.models import Calendar, Clinician, User, db, transaction
 from sync_ui.services import access, calendars, links
@@ -61,7 +62,8 @@ def archive(actor: Actor, clinician_id: int) -> None:
 def add_clinician(session: Session, name: str, user: User | None = None) -> Clinician:
     """Add a clinician and their calendar to the transaction under way."""
     now = clock.now()
-    added = Clinician(name=name, user=user, created_at=now)
+    colour = colours.nth(session.scalar(select(func.count(Clinician.id))) or 0)
+    added = Clinician(name=name, colour=colour, user=user, created_at=now)
     session.add(added)
     session.flush()
     session.add(

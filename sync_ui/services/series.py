@@ -108,8 +108,10 @@ def plan_of(session: Session, series: Series) -> Plan:
         zone=series.zone,
         clients=appointments.find_clients(session, series.client_ids),
         kind=series.kind,
+        type_id=series.type_id,
         title=series.title,
         location=series.location,
+        telehealth_address=series.telehealth_address,
         note=series.note,
         all_day=series.all_day,
     )

@@ -25,6 +25,7 @@ from sync_ui.web import (
     people,
     phone,
     practice,
+    schedule,
     security,
     setup,
     signing,
@@ -42,6 +43,7 @@ BLUEPRINTS = (
     people.blueprint,
     phone.blueprint,
     practice.blueprint,
+    schedule.blueprint,
     setup.blueprint,
 )
 

@@ -1,4 +1,4 @@
-"""The schedule: an agenda by day, and the form for one appointment."""
+"""The form for one appointment."""
 
 import re
 from datetime import date, datetime, time, timedelta
@@ -26,16 +26,14 @@ from sync_ui.domain.event import GONE, Kind, Status
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import Conflict, SyncError
 from sync_ui.models import Appointment, db
-from sync_ui.services import access, appointments, clients, links, people, practice
-from sync_ui.services.appointments import LONGEST, Day, Plan
+from sync_ui.services import access, appointments, clients, people, practice
+from sync_ui.services.appointments import LONGEST, Plan
 from sync_ui.web import dates
 from sync_ui.web.signing import actor, guard
 
 blueprint = Blueprint("appointments", __name__, url_prefix="/calendar")
 
 View = str | Response | tuple[str, int]
-
-DAYS_SHOWN = 7
 
 LONGEST_MINUTES = int(LONGEST.total_seconds() // 60)
 
@@ -122,35 +120,13 @@ class AppointmentForm(FlaskForm):
         return starts, appointments.end_of(starts, timedelta(minutes=self.minutes.data or 50))
 
 
-@blueprint.get("")
-@guard(Permission.OWN_SCHEDULE)
-def agenda() -> View:
-    first = _date(request.args.get("from")) or dates.today()
-    clinician_id = request.args.get("clinician", type=int)
-    clinicians = people.visible(actor())
-    found = appointments.agenda(actor(), first, DAYS_SHOWN, clinician_id)
-    several = len(clinicians) > 1 and clinician_id is None
-    return render_template(
-        "appointments/agenda.html",
-        days=[_day(day, with_clinician=several) for day in found],
-        first=first,
-        last=first + timedelta(days=DAYS_SHOWN - 1),
-        previous=first - timedelta(days=DAYS_SHOWN),
-        following=first + timedelta(days=DAYS_SHOWN),
-        today=dates.today(),
-        clinicians=clinicians,
-        clinician_id=clinician_id,
-        sync_url=_sync_url(clinician_id),
-    )
-
-
 @blueprint.route("/new", methods=["GET", "POST"])
 @guard(Permission.OWN_SCHEDULE)
 def new() -> View:
     form = AppointmentForm()
     form.offer()
     if request.method == "GET":
-        form.date.data = _date(request.args.get("date")) or dates.today()
+        form.date.data = near_date(request.args.get("date")) or dates.today()
         form.start.data = time(9)
         form.clinician.data = request.args.get("clinician", type=int) or actor().clinician_id
     if not form.validate_on_submit():
@@ -203,7 +179,7 @@ def _agenda_url(first: date) -> str:
     """The schedule from this day on, of the clinician whose schedule it was before."""
     query: dict[str, Any] = {"from": first.isoformat()}  # a reserved word of Python
     query["clinician"] = request.args.get("clinician", type=int)
-    return url_for("appointments.agenda", **query)
+    return url_for("schedule.show", **query)
 
 
 def _form_page(
@@ -243,53 +219,7 @@ def _data(appointment: Appointment) -> dict[str, object]:
     }
 
 
-def _sync_url(clinician_id: int | None) -> str | None:
-    """Sync Calendar of the clinician whose schedule is shown, if the actor keeps their links."""
-    if clinician_id is None:
-        return None
-    calendar = access.calendar_of(access.clinician(actor(), clinician_id))
-    return url_for("links.sync", key=links.key(calendar))
-
-
-def _day(day: Day, *, with_clinician: bool) -> dict[str, object]:
-    """One day as the agenda's macro takes it."""
-    return {
-        "label": dates.day(day.date),
-        "today": day.date == dates.today(),
-        "events": [_event(each, with_clinician=with_clinician) for each in day.appointments],
-    }
-
-
-def _event(appointment: Appointment, *, with_clinician: bool) -> dict[str, object]:
-    kind = KINDS[appointment.kind.value]
-    names = [f"{c.first_name} {c.last_name}".strip() for c in appointment.clients]
-    title = " & ".join(names) or appointment.title or kind
-    facts = [kind if kind != title else "", appointment.location]
-    if with_clinician:
-        facts.insert(0, appointment.clinician.name)
-    return {
-        "time": _span(appointment),
-        "title": title,
-        "href": url_for("appointments.edit", appointment_id=appointment.id),
-        "meta": "\u00a0· ".join(fact for fact in facts if fact),
-        "badges": _badges(appointment.status),
-        "gone": appointment.status in GONE,
-    }
-
-
-def _span(appointment: Appointment) -> str:
-    if appointment.all_day:
-        return "All day"
-    return dates.span(appointment.starts_at, appointment.ends_at)
-
-
-def _badges(status: Status) -> list[tuple[str, str]]:
-    if status is Status.SCHEDULED:
-        return []
-    return [(STATUSES[status.value], "bad" if status is Status.NO_SHOW else "warn")]
-
-
-def _date(text: str | None) -> date | None:
+def near_date(text: str | None) -> date | None:
     """The date, if there can be appointments around it."""
     try:
         found = date.fromisoformat(text or "")

@@ -82,7 +82,7 @@ def apply(file_id: int) -> View:
         return _preview_page(file_id, form, error)
     imports.discard(actor(), file_id)
     flash(done.summary(applied=True))
-    return redirect(url_for("appointments.agenda", clinician=clinician_id))
+    return redirect(url_for("schedule.show", clinician=clinician_id))
 
 
 @blueprint.post("/<int:file_id>/discard")

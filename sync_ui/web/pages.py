@@ -29,7 +29,7 @@ class Place:
 
 # (label, endpoint, the permissions of which one is needed)
 PLACES = (
-    ("Schedule", "appointments.agenda", {Permission.OWN_SCHEDULE}),
+    ("Schedule", "schedule.show", {Permission.OWN_SCHEDULE}),
     ("Calendars", "links.calendars", {Permission.EVERY_LINK}),
     ("Clients", "clients.listed", {Permission.OWN_CLIENTS}),
     ("Import", "imports.upload", {Permission.IMPORTS}),
@@ -48,7 +48,7 @@ def init_app(app: Flask) -> None:
 def home() -> Response:
     if not practice.is_set_up():
         return redirect(url_for("setup.begin"))
-    return redirect(url_for("appointments.agenda"))
+    return redirect(url_for("schedule.show"))
 
 
 @blueprint.get("/robots.txt")

@@ -36,7 +36,6 @@ class Place:
 PLACES = {
     "accounts.account": Place("/account", EVERYONE),
     "accounts.sign_in": Place("/sign-in", VISITORS),
-    "appointments.agenda": Place("/calendar", EVERYONE),
     "appointments.edit": Place("/calendar/1", EVERYONE),
     "appointments.new": Place("/calendar/new", EVERYONE),
     "clients.listed": Place("/clients", EVERYONE),
@@ -56,6 +55,7 @@ PLACES = {
     "practice.entries": Place("/settings/audit", ADMINISTRATORS),
     "practice.places": Place("/settings/places", ADMINISTRATORS),
     "practice.settings": Place("/settings", ADMINISTRATORS),
+    "schedule.show": Place("/calendar", EVERYONE),
     "setup.begin": Place("/setup", VISITORS),  # looked at in test_to_a_phone.py
 }
 

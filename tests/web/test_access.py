@@ -31,7 +31,6 @@ POST accounts.account           302 302 302 302 302
 GET  accounts.sign_in           200 302 302 302 302
 POST accounts.sign_in           302 302 302 302 302
 POST accounts.sign_out          302 302 302 302 302
-GET  appointments.agenda        302 200 404 200 200
 POST appointments.cancel        302 302 404 302 302
 GET  appointments.edit          302 200 404 200 200
 POST appointments.edit          302 302 404 302 302
@@ -95,6 +94,7 @@ POST practice.places            302 403 403 403 302
 POST practice.remove_place      302 403 403 403 302
 GET  practice.settings          302 403 403 403 200
 POST practice.settings          302 403 403 403 302
+GET  schedule.show              302 200 404 200 200
 GET  setup.begin                302 302 302 302 302
 POST setup.begin                302 302 302 302 302
 POST setup.fill                 302 302 302 302 302
@@ -177,7 +177,7 @@ class Things:
             "user_id": self.user,
         }
         query: dict[str, dict[str, object]] = {
-            "appointments.agenda": {"clinician": self.clinician},
+            "schedule.show": {"clinician": self.clinician},
             "links.preview": {"mode": "initials"},
         }
         return values | query.get(endpoint, {})
