@@ -27,6 +27,7 @@ from sync_ui.services import (
     accounts,
     appointments,
     check,
+    clashes,
     clients,
     demo,
     imports,
@@ -172,9 +173,9 @@ def add(email: str, names: tuple[str, ...], start: datetime, minutes: int, locat
     appointments.check(plan)  # before clients are made who would be left behind
     found = tuple(clients.find_or_create(COMMAND, name, clinician.id) for name in names)
     plan = replace(plan, clients=found)
-    if appointments.clashes(plan, clinician.id):
+    if clashes.found(COMMAND, plan, clinician.id):
         click.echo("Warning: the clinician or a client has another appointment then.", err=True)
-    click.echo(appointments.create(COMMAND, clinician.id, plan, despite_clashes=True).id)
+    click.echo(appointments.create(COMMAND, clinician.id, plan, despite="By command").id)
 
 
 @appointments_group.command("cancel")

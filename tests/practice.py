@@ -173,7 +173,7 @@ def book(practice: Practice) -> Book:
             **more,  # type: ignore[arg-type]
         )
         assert actor.clinician_id is not None
-        return appointments.create(actor, actor.clinician_id, plan, despite_clashes=True)
+        return appointments.create(actor, actor.clinician_id, plan, despite="Both agreed")
 
     return add
 

@@ -1,83 +1,66 @@
-"""The schedule: appointments are added, changed and cancelled here."""
+"""Appointments are added, changed, moved, cancelled and restored here."""
 
 import uuid
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sync_ui import clock
-from sync_ui.domain import recurrence
-from sync_ui.domain.event import GONE, HOME_VISIT, TELEHEALTH, Kind, Status
+from sync_ui.domain.event import GONE, Status
 from sync_ui.errors import Conflict, Invalid, NotFound
-from sync_ui.models import Appointment, AppointmentClient, Client, db, transaction
-from sync_ui.services import access, calendars, clients, practice
+from sync_ui.models import (
+    Appointment,
+    AppointmentClient,
+    AppointmentType,
+    Client,
+    Series,
+    transaction,
+)
+from sync_ui.services import access, calendars, clashes, clients
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
+from sync_ui.services.clashes import Clash
+from sync_ui.services.plans import LONGEST, TOO_FAR, Plan, check, end_of, is_near, moments, plan_of
 from sync_ui.services.practice import one_line, visible
 
-LONGEST = timedelta(days=366)
-
-TOO_FAR = "The date is too far away. Check the year."
+__all__ = ["LONGEST", "TOO_FAR", "Plan", "check", "end_of", "is_near", "moments", "plan_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What an appointment shall be; `starts` and `ends` are wall times in `zone`.
+class Overtaken(Conflict):
+    """Someone else was quicker; nothing was saved."""
 
-    All-day ones begin and end at midnight (end exclusive).
-    """
-
-    starts: datetime
-    ends: datetime
-    zone: str
-    clients: tuple[Client, ...] = ()
-    kind: Kind = Kind.SESSION
-    type_id: int | None = None
-    title: str = ""
-    location: str = ""
-    telehealth_address: str = ""
-    note: str = ""
-    all_day: bool = False
-    status: Status = Status.SCHEDULED
-
-
-def clashes(plan: Plan, clinician_id: int, except_id: int | None = None) -> list[Appointment]:
-    """Scheduled appointments of the clinician or of one of the clients at the same time."""
-    starts, ends = moments(plan)
-    overlapping = (
-        select(Appointment)
-        .where(Appointment.starts_at < ends, Appointment.ends_at > starts)
-        .where(Appointment.status.not_in(GONE), Appointment.id != (except_id or 0))
-        .order_by(Appointment.starts_at)
-    )
-    attended = select(AppointmentClient.appointment_id).where(
-        AppointmentClient.client_id.in_([client.id for client in plan.clients])
-    )
-    return list(
-        db.session.scalars(
-            overlapping.where(
-                (Appointment.clinician_id == clinician_id) | Appointment.id.in_(attended)
-            )
+    def __init__(self) -> None:
+        super().__init__(
+            "Someone changed this appointment in the meantime, so yours was not saved yet. "
+            "Compare the two, then save again."
         )
-    )
 
 
-def create(
-    actor: Actor, clinician_id: int, plan: Plan, *, despite_clashes: bool = False
-) -> Appointment:
-    """The appointment is in the schedule. Raises NotFound, Invalid, Conflict for a clash."""
+def create(actor: Actor, clinician_id: int, plan: Plan, *, despite: str = "") -> Appointment:
+    """The appointment is in the schedule.
+
+    `despite` says why, if the time is taken. Raises NotFound, Invalid, Conflict, Clashing.
+    """
     check(plan)
     with transaction() as session:
-        clinician = access.clinician(actor, clinician_id)
-        if clinician.archived_at is not None:
-            raise Conflict("This clinician has left the practice.")
-        _refuse_clashes(plan, clinician_id, None, despite_clashes)
+        _check_type(session, plan)
+        refuse_archived(actor, clinician_id)
+        found = clashes.found(actor, plan, clinician_id)
+        clashes.refuse(found, despite)
         at = calendars.stamp(session)
         appointment = add(session, clinician_id, plan, at)
+        appointment.clash_reason = _reason(found, despite)
         calendars.raise_versions(session, {clinician_id}, at)
-        record(session, actor, Action.APPOINTMENT_CREATED, f"appointment:{appointment.id}")
+        record(
+            session,
+            actor,
+            Action.APPOINTMENT_CREATED,
+            f"appointment:{appointment.id}",
+            despite_clashes=len(found),
+        )
     return appointment
 
 
@@ -86,37 +69,51 @@ def change(
     appointment_id: int,
     plan: Plan,
     *,
+    clinician_id: int | None = None,
     revision: int | None = None,
-    despite_clashes: bool = False,
+    despite: str = "",
 ) -> Appointment:
-    """The appointment is so from now on.
+    """The appointment is so from now on, with another clinician if `clinician_id` is given.
 
-    `revision` is what the form was drawn from: Conflict if someone else has
-    changed it since. Raises NotFound, Invalid, Conflict for a clash.
+    `revision` is what the form was drawn from: Overtaken if someone else has
+    changed it since. Raises NotFound, Invalid, Conflict, Clashing.
     """
     check(plan, kept_location=access.appointment(actor, appointment_id).location)
     with transaction() as session:
         appointment = access.appointment(actor, appointment_id)
-        if revision is not None and revision != appointment.revision:
-            raise Conflict(
-                "Someone changed this appointment in the meantime. "
-                "Look at it again; your change was not saved."
-            )
+        refuse_overtaken(appointment, revision)
+        _check_type(session, plan, kept_id=appointment.type_id)
+        before, after = appointment.clinician_id, clinician_id or appointment.clinician_id
+        found: list[Clash] = []
         if plan.status not in GONE:
-            _refuse_clashes(plan, appointment.clinician_id, appointment_id, despite_clashes)
+            found = clashes.found(actor, plan, after, {appointment_id})
+            clashes.refuse(found, despite)
+        if after != before:
+            refuse_archived(actor, after)
+            _hand_over(session, appointment, after)
         at = calendars.stamp(session)
         fill(session, appointment, plan, at)
-        calendars.raise_versions(session, {appointment.clinician_id}, at)
-        record(session, actor, Action.APPOINTMENT_CHANGED, f"appointment:{appointment_id}")
+        appointment.clash_reason = _reason(found, despite)
+        calendars.raise_versions(session, {before, after}, at)
+        record(
+            session,
+            actor,
+            Action.APPOINTMENT_CHANGED,
+            f"appointment:{appointment_id}",
+            despite_clashes=len(found),
+        )
     return appointment
 
 
-def cancel(actor: Actor, appointment_id: int, *, late: bool = False) -> Appointment:
-    """The appointment leaves every feed at its next reading. Raises NotFound."""
+def cancel(
+    actor: Actor, appointment_id: int, *, late: bool = False, revision: int | None = None
+) -> Appointment:
+    """The appointment leaves every feed at its next reading. Raises NotFound, Overtaken."""
     with transaction() as session:
         appointment = access.appointment(actor, appointment_id)
         if appointment.status in GONE:
             return appointment
+        refuse_overtaken(appointment, revision)
         at = calendars.stamp(session)
         appointment.status = Status.LATE_CANCELLED if late else Status.CANCELLED
         appointment.revision += 1
@@ -124,6 +121,58 @@ def cancel(actor: Actor, appointment_id: int, *, late: bool = False) -> Appointm
         calendars.raise_versions(session, {appointment.clinician_id}, at)
         record(session, actor, Action.APPOINTMENT_CANCELLED, f"appointment:{appointment_id}")
     return appointment
+
+
+def restore(actor: Actor, appointment_id: int, *, despite: str = "") -> Appointment:
+    """A cancelled appointment takes place after all. Raises NotFound, Clashing."""
+    with transaction() as session:
+        appointment = access.appointment(actor, appointment_id)
+        if appointment.status not in GONE:
+            return appointment
+        plan = replace(plan_of(appointment), status=Status.SCHEDULED)
+        found = clashes.found(actor, plan, appointment.clinician_id, {appointment_id})
+        clashes.refuse(found, despite)
+        at = calendars.stamp(session)
+        appointment.status = Status.SCHEDULED
+        appointment.clash_reason = _reason(found, despite)
+        appointment.revision += 1
+        appointment.changed_at = at
+        calendars.raise_versions(session, {appointment.clinician_id}, at)
+        record(session, actor, Action.APPOINTMENT_RESTORED, f"appointment:{appointment_id}")
+    return appointment
+
+
+def refuse_overtaken(appointment: Appointment, revision: int | None) -> None:
+    if revision is not None and revision != appointment.revision:
+        raise Overtaken
+
+
+def refuse_archived(actor: Actor, clinician_id: int) -> None:
+    """Raises NotFound for another's schedule, Conflict for a clinician who has left."""
+    if access.clinician(actor, clinician_id).archived_at is not None:
+        raise Conflict("This clinician has left the practice.")
+
+
+def _hand_over(session: Session, appointment: Appointment, clinician_id: int) -> None:
+    """To another clinician; a turn of a series leaves it, and its series does not make it again."""
+    if appointment.series_id is not None:
+        series = session.get_one(Series, appointment.series_id)
+        series.exceptions = sorted({*series.exceptions, appointment.occurrence or ""})
+        appointment.series_id = appointment.occurrence = None
+        appointment.own = []
+    appointment.clinician_id = clinician_id
+
+
+def _reason(found: list[Clash], despite: str) -> str:
+    return one_line(despite) if found else ""
+
+
+def _check_type(session: Session, plan: Plan, kept_id: int | None = None) -> None:
+    if plan.type_id is None or plan.type_id == kept_id:
+        return
+    found = session.get(AppointmentType, plan.type_id)
+    if found is None or found.archived_at is not None:
+        raise Invalid("Choose a type of appointment from the list.")
 
 
 def add(session: Session, clinician_id: int, plan: Plan, at: datetime) -> Appointment:
@@ -146,67 +195,12 @@ def fill(session: Session, appointment: Appointment, plan: Plan, at: datetime) -
     appointment.changed_at = at
 
 
-def moments(plan: Plan) -> tuple[datetime, datetime]:
-    """The plan's start and end in UTC.
-
-    In the night of a time change wall times can mislead: an appointment that touches
-    the odd hour lasts as long as its wall times are apart.
-    """
-    starts, ends = (recurrence.in_utc(wall, plan.zone) for wall in (plan.starts, plan.ends))
-    plain = all(recurrence.is_shown_once(wall, plan.zone) for wall in (plan.starts, plan.ends))
-    return starts, ends if plain or plan.all_day else starts + (plan.ends - plan.starts)
-
-
-def is_near(day: date) -> bool:
-    """Whether an appointment may be then; a wrong year is a slip."""
-    return 1970 <= day.year <= 2200
-
-
-def end_of(starts: datetime, length: timedelta) -> datetime:
-    """When it ends. Raises Invalid beyond the last date that there is."""
-    try:
-        return starts + length
-    except OverflowError:
-        raise Invalid(TOO_FAR) from None
-
-
-def check(plan: Plan, kept_location: str = "") -> None:
-    """Raises Invalid for what cannot be an appointment.
-
-    `kept_location` is allowed although the practice may have removed the place since.
-    """
-    if not is_near(plan.starts):
-        raise Invalid(TOO_FAR)
-    starts, ends = moments(plan)
-    if ends <= starts:
-        raise Invalid("An appointment must end after it begins.")
-    if ends - starts > LONGEST:
-        raise Invalid("An appointment can last a year at most.")
-    if plan.location not in {"", kept_location, *practice.location_names()}:
-        raise Invalid(
-            f"The location must be a place of the practice, {TELEHEALTH} or {HOME_VISIT}: "
-            "feeds may never name a client's address."
-        )
-    if len(plan.title) > 200 or len(plan.note) > 5000:
-        raise Invalid("A title can have 200 characters and a note 5 000.")
-
-
-def find_clients(session: Session, client_ids: list[int]) -> tuple[Client, ...]:
+def find_clients(session: Session, client_ids: Sequence[int]) -> tuple[Client, ...]:
     """These clients, in this order. Raises NotFound if one does not exist."""
     found = {c.id: c for c in session.scalars(select(Client).where(Client.id.in_(client_ids)))}
     if len(found) != len(set(client_ids)):
         raise NotFound("There is no such client.")
     return tuple(found[client_id] for client_id in dict.fromkeys(client_ids))
-
-
-def _refuse_clashes(
-    plan: Plan, clinician_id: int, except_id: int | None, despite_clashes: bool
-) -> None:
-    if not despite_clashes and clashes(plan, clinician_id, except_id):
-        raise Conflict(
-            "This time is taken: the clinician or a client has another appointment then. "
-            "Choose another time, or tick “Save despite the clash”."
-        )
 
 
 def _copy(plan: Plan, appointment: Appointment) -> None:

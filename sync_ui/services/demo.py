@@ -28,7 +28,7 @@ from sync_ui.models import (
     db,
     transaction,
 )
-from sync_ui.services import accounts, calendars, clients, people, practice
+from sync_ui.services import accounts, calendars, clients, people, practice, types
 from sync_ui.services.access import COMMAND
 from sync_ui.services.audit import Action, record
 
@@ -88,12 +88,13 @@ def fill(*, password: str | None = None, clinicians: int = 4, weeks: int = 26) -
         _refuse_a_real_practice()
         _name_practice(session)
         people_ = _people(session, password_hash, clinicians)
+        type_ids = {found.minutes: found.id for found in types.add_usual(session)[:3]}
         chance = random.Random(1)  # noqa: S311 - the same demo every time
         names = _names(chance)
         for clinician in people_:
             own = _clients(session, names)
             _number(session, clinician, own)
-            _store(session, clinician, _slots(chance, own, weeks))
+            _store(session, clinician, _slots(chance, own, weeks), type_ids)
         at = calendars.stamp(session)
         calendars.raise_versions(session, {clinician.id for clinician in people_}, at)
         record(session, COMMAND, Action.DEMO_FILLED, "practice", clinicians=clinicians)
@@ -114,6 +115,7 @@ def _name_practice(session: Session) -> None:
     found.name, found.zone, found.ceiling = "Riverside Therapy", ZONE, DisplayMode.FULL_NAME
     found.shows_internal_ids, found.setup_code = True, None
     session.add_all(Location(name=name) for name in PLACES)
+    session.add(Location(name="Quiet room", exclusive=True))
 
 
 def _people(session: Session, password_hash: str, count: int) -> list[Clinician]:
@@ -206,12 +208,15 @@ def _at(
     return _Slot(starts, 50, (regular,), location=place, status=status)
 
 
-def _store(session: Session, clinician: Clinician, slots: Iterator[_Slot]) -> None:
+def _store(
+    session: Session, clinician: Clinician, slots: Iterator[_Slot], type_ids: dict[int, int]
+) -> None:
     """In two statements for a whole clinician: a large demo has 39 000 appointments."""
     now = clock.now().replace(microsecond=0)
     rows, attending = [], []
     for slot in slots:
         row = _row(slot, clinician.id, now)
+        row["type_id"] = type_ids.get(slot.minutes) if slot.clients else None
         rows.append(row)
         attending.append((row["uid"], slot.clients))
     session.execute(insert(Appointment), rows)

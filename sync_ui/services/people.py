@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from sync_ui import clock
 from sync_ui.domain import colours
+from sync_ui.domain.colours import Colour
 from sync_ui.domain.roles import Permission
 from sync_ui.models import Calendar, Clinician, User, db, transaction
 from sync_ui.services import access, calendars, links
@@ -39,12 +40,15 @@ def create(actor: Actor, name: str) -> Clinician:
     return added
 
 
-def rename(actor: Actor, clinician_id: int, name: str) -> None:
+def change(actor: Actor, clinician_id: int, name: str, colour: Colour | None = None) -> None:
     """The practice-wide calendar shows the new name from its next reading on."""
     access.require(actor, Permission.PEOPLE)
     with transaction() as session:
-        clinician(clinician_id).name = checked_name(name)
-        calendars.raise_clinician(session, clinician_id, calendars.stamp(session))
+        found = clinician(clinician_id)
+        renamed = found.name != checked_name(name)
+        found.name, found.colour = checked_name(name), colour or found.colour
+        if renamed:
+            calendars.raise_clinician(session, clinician_id, calendars.stamp(session))
         record(session, actor, Action.CLINICIAN_CHANGED, f"clinician:{clinician_id}")
 
 

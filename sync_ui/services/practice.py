@@ -97,17 +97,30 @@ def location_names() -> list[str]:
     return [*(location.name for location in locations()), TELEHEALTH, HOME_VISIT]
 
 
-def add_location(actor: Actor, name: str) -> None:
-    """The practice has a place of this name. Raises Invalid, Conflict, Refused."""
+def add_location(actor: Actor, name: str, *, exclusive: bool = False) -> None:
+    """The practice has a place of this name; an `exclusive` one holds one appointment at a time.
+
+    Raises Invalid, Conflict, Refused.
+    """
     access.require(actor, Permission.SETTINGS)
     name = checked_name(name)
     with transaction() as session:
         if name.lower() in {known.lower() for known in location_names()}:
             raise Conflict("There is a place of this name already.")
-        location = Location(name=name)
+        location = Location(name=name, exclusive=exclusive)
         session.add(location)
         session.flush()
         record(session, actor, Action.LOCATION_CREATED, f"location:{location.id}")
+
+
+def make_exclusive(actor: Actor, location_id: int, exclusive: bool) -> None:
+    """Whether the place holds one appointment at a time. Raises NotFound, Refused."""
+    access.require(actor, Permission.SETTINGS)
+    with transaction() as session:
+        location = access.get(Location, location_id, "There is no such place.")
+        location.exclusive = exclusive
+        detail = {"exclusive": exclusive}
+        record(session, actor, Action.LOCATION_CHANGED, f"location:{location_id}", **detail)
 
 
 def remove_location(actor: Actor, location_id: int) -> None:

@@ -4,7 +4,7 @@ from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
 from sync_ui.errors import Conflict, Invalid
 from sync_ui.models import transaction
-from sync_ui.services import accounts, calendars, practice
+from sync_ui.services import accounts, calendars, practice, types
 from sync_ui.services.access import SETUP
 from sync_ui.services.audit import Action, record
 
@@ -39,6 +39,7 @@ def set_up(
             raise Conflict("The practice was set up in the meantime. Sign in.")
         found = practice.get(session)
         found.name, found.zone, found.ceiling, found.setup_code = name, zone, ceiling, None
+        types.add_usual(session)
         calendars.raise_policy(session, calendars.stamp(session))
         user = accounts.add_user(session, email, admin_name, Role.ADMINISTRATOR, password_hash)
         record(session, SETUP, Action.PRACTICE_SET_UP, f"user:{user.id}", ceiling=ceiling.value)

@@ -136,7 +136,7 @@ def new() -> View:
             actor(),
             form.clinician.data,
             form.plan(),
-            despite_clashes=bool(form.despite_clashes.data),
+            despite="As agreed" if form.despite_clashes.data else "",
         )
     except SyncError as error:
         return _form_page(form, error)
@@ -159,7 +159,7 @@ def edit(appointment_id: int) -> View:
             appointment_id,
             form.plan(),
             revision=_number(form.revision.data),
-            despite_clashes=bool(form.despite_clashes.data),
+            despite="As agreed" if form.despite_clashes.data else "",
         )
     except SyncError as error:
         return _form_page(form, error, appointment)

@@ -6,6 +6,7 @@ from flask_wtf import FlaskForm
 from wtforms import EmailField, Field, PasswordField
 from wtforms.validators import InputRequired
 
+from sync_ui.domain.colours import Colour
 from sync_ui.domain.event import DisplayMode
 from sync_ui.errors import SyncError
 
@@ -16,6 +17,8 @@ MODES = {
     DisplayMode.FULL_NAME.value: "Use Full Name",
     DisplayMode.BUSY.value: "Busy only",
 }
+
+COLOURS = {colour.value: colour.value.capitalize() for colour in Colour}
 
 CEILINGS = {"": "No limit of its own"} | MODES
 

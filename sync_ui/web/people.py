@@ -6,11 +6,12 @@ from werkzeug.wrappers import Response
 from wtforms import BooleanField, EmailField, PasswordField, SelectField, StringField
 from wtforms.validators import InputRequired
 
+from sync_ui.domain.colours import Colour
 from sync_ui.domain.roles import Permission, Role
 from sync_ui.errors import SyncError
 from sync_ui.models import User
 from sync_ui.services import accounts, people
-from sync_ui.web.forms import blame
+from sync_ui.web.forms import COLOURS, blame
 from sync_ui.web.signing import actor, guard
 
 blueprint = Blueprint("people", __name__, url_prefix="/people")
@@ -41,6 +42,7 @@ class PasswordForm(FlaskForm):
 
 class ClinicianForm(FlaskForm):
     name = StringField("Name as calendars show it", [InputRequired("Enter the name.")])
+    colour = SelectField("Colour in the schedule", choices=COLOURS)
 
 
 @blueprint.get("")
@@ -130,6 +132,7 @@ def enable(user_id: int) -> View:
 @guard(Permission.PEOPLE)
 def new_clinician() -> View:
     form = ClinicianForm()
+    del form.colour  # the next that is free
     if not form.validate_on_submit():
         status = 422 if form.errors else 200
         return render_template("people/clinician.html", form=form, clinician=None), status
@@ -142,12 +145,12 @@ def new_clinician() -> View:
 @guard(Permission.PEOPLE)
 def clinician(clinician_id: int) -> View:
     found = people.clinician(clinician_id)
-    form = ClinicianForm(obj=found)
+    form = ClinicianForm(obj=found, colour=found.colour.value)
     if not form.validate_on_submit():
         status = 422 if form.errors else 200
         return render_template("people/clinician.html", form=form, clinician=found), status
-    people.rename(actor(), clinician_id, form.name.data)
-    flash("The clinician has a new name.")
+    people.change(actor(), clinician_id, form.name.data, Colour(form.colour.data))
+    flash("The clinician is changed.")
     return redirect(url_for("people.listed"))
 
 

@@ -52,7 +52,7 @@ def test_a_clash_of_clinician_or_client_asks_first(practice: Practice, book: Boo
             appointments.create(practice.sam, clinician_id, late)
     assert count() == 1
 
-    appointments.create(practice.sam, practice.anna.clinician_id, late, despite_clashes=True)
+    appointments.create(practice.sam, practice.anna.clinician_id, late, despite="Both agreed")
     after = plan(TEN + timedelta(minutes=120), clients=jane(practice))
     appointments.create(practice.sam, practice.unlu.clinician_id, after)
     assert count() == 3

@@ -131,9 +131,9 @@ USES: dict[str, tuple[Callable[[Practice, Book], object], Callable[..., object],
         lambda p, _: people.create(p.ada, "Canary"),
         Action.CLINICIAN_CREATED,
     ),
-    "people.rename": (
+    "people.change": (
         lambda _, __: None,
-        lambda p, _: people.rename(p.ada, clinician_id(p.unlu), "Canary"),
+        lambda p, _: people.change(p.ada, clinician_id(p.unlu), "Canary"),
         Action.CLINICIAN_CHANGED,
     ),
     "people.archive": (

@@ -89,7 +89,7 @@ class Feeds(RuleBasedStateMachine):
             clients=appointments.find_clients(db.session(), ids),
         )
         made = appointments.create(
-            self.practice.unlu, self.clinician_id, plan, despite_clashes=True
+            self.practice.unlu, self.clinician_id, plan, despite="As it comes"
         )
         return made.id
 
@@ -103,7 +103,7 @@ class Feeds(RuleBasedStateMachine):
             zone=ZONE,
             clients=tuple(found.clients),
         )
-        appointments.change(self.practice.unlu, appointment_id, plan, despite_clashes=True)
+        appointments.change(self.practice.unlu, appointment_id, plan, despite="As it comes")
 
     @rule(appointment_id=consumes(booked), late=st.booleans())
     def cancel(self, appointment_id: int, late: bool) -> None:
@@ -133,7 +133,7 @@ class Feeds(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(["Dr. Ünlü", "Dr. Kaya"]))
     def rename_clinician(self, name: str) -> None:
-        people.rename(self.practice.ada, self.clinician_id, name)
+        people.change(self.practice.ada, self.clinician_id, name)
 
     @rule(
         zone=st.sampled_from(ZONES),

@@ -170,7 +170,7 @@ CHANGES: dict[str, tuple[DisplayMode, Change]] = {
     "the link's mode changes": (DisplayMode.INITIALS, change_mode),
     "the clinician is renamed": (
         DisplayMode.INITIALS,
-        lambda p, _: people.rename(p.ada, clinician_of(p), "Dr. Ünlü-Kaya"),
+        lambda p, _: people.change(p.ada, clinician_of(p), "Dr. Ünlü-Kaya"),
     ),
     "the zone changes": (
         DisplayMode.INITIALS,
@@ -262,7 +262,7 @@ def test_the_practices_feed_puts_the_clinician_first_and_follows_a_new_name(
     before = feeds.read(token)
     assert summaries(before) == ["Dr. Ünlü: J.S.", "Anna Bergström: Z.O."]
 
-    people.rename(practice.ada, clinician_of(practice), "Dr. Kaya")
+    people.change(practice.ada, clinician_of(practice), "Dr. Kaya")
 
     assert conditional(token, before) == [200, 200, 200]
     assert summaries(feeds.read(token)) == ["Dr. Kaya: J.S.", "Anna Bergström: Z.O."]

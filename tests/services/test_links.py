@@ -344,7 +344,7 @@ def test_a_feeds_file_name_is_harmless_and_readable(name: str, file: str) -> Non
 
 def test_an_address_stays_shorter_than_200_characters(practice: Practice) -> None:
     assert practice.unlu.clinician_id is not None
-    people.rename(practice.ada, practice.unlu.clinician_id, "N" * 100)
+    people.change(practice.ada, practice.unlu.clinician_id, "N" * 100)
 
     address = links.address(links.allow(practice.unlu, practice.unlus_calendar))
 

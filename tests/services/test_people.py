@@ -53,7 +53,7 @@ def test_only_an_administrator_keeps_clinicians(practice: Practice) -> None:
         with pytest.raises(Refused):
             people.create(actor, "Dr. No")
         with pytest.raises(Refused):
-            people.rename(actor, clinician_id, "Dr. No")
+            people.change(actor, clinician_id, "Dr. No")
         with pytest.raises(Refused):
             people.archive(actor, clinician_id)
     assert shown(practice) == ["Anna Bergström", "Dr. Ünlü"]
@@ -67,7 +67,7 @@ def test_a_clinician_has_a_name_on_one_line(practice: Practice, name: str) -> No
 
 def test_nobody_is_not_found(practice: Practice) -> None:
     with pytest.raises(NotFound):
-        people.rename(practice.ada, 999, "Dr. No")
+        people.change(practice.ada, 999, "Dr. No")
     with pytest.raises(NotFound):
         accounts.clinician_by_email("nobody@example.com")
 

@@ -194,7 +194,7 @@ class Things:
             "location": "",
             "status": "scheduled",
             "revision": "0",
-            "despite_clashes": "y",
+            "despite": "Both agreed",
         }
         client: dict[str, object] = {
             "first_name": "Nora",
@@ -217,7 +217,7 @@ class Things:
             "links.allow": {"allowed": "y"},
             "links.change_mode": {"mode": "busy"},
             "links.create": {"label": "Work phone", "mode": "initials"},
-            "people.clinician": {"name": "Dr. Leaver-Smith"},
+            "people.clinician": {"name": "Dr. Leaver-Smith", "colour": "blue"},
             "people.new": user
             | {"email": f"new{self.number}@example.com", "password": "a first password of hers"},
             "people.new_clinician": {"name": "Dr. Comer"},
