@@ -19,6 +19,7 @@ from sync_ui.web import (
     errors,
     feeds,
     health,
+    holidays,
     imports,
     links,
     pages,
@@ -29,6 +30,7 @@ from sync_ui.web import (
     security,
     setup,
     signing,
+    types,
 )
 
 BLUEPRINTS = (
@@ -37,6 +39,7 @@ BLUEPRINTS = (
     clients.blueprint,
     feeds.blueprint,
     health.blueprint,
+    holidays.blueprint,
     imports.blueprint,
     links.blueprint,
     pages.blueprint,
@@ -45,6 +48,7 @@ BLUEPRINTS = (
     practice.blueprint,
     schedule.blueprint,
     setup.blueprint,
+    types.blueprint,
 )
 
 LARGEST_REQUEST = 6 * 1024 * 1024

@@ -1,6 +1,6 @@
 """Settings: the practice, its places, and Account Settings > Clients."""
 
-from flask import Blueprint, flash, redirect, render_template, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import BooleanField, IntegerField, RadioField, SelectField, StringField
@@ -32,6 +32,7 @@ class ClientsForm(FlaskForm):
 
 class PlaceForm(FlaskForm):
     name = StringField("Name of the place", [InputRequired("Enter the place's name.")])
+    exclusive = BooleanField("A room: one appointment at a time")
 
 
 @blueprint.route("", methods=["GET", "POST"])
@@ -76,11 +77,19 @@ def places() -> View:
     if not form.validate_on_submit():
         return _places_page(form)
     try:
-        practice.add_location(actor(), form.name.data)
+        practice.add_location(actor(), form.name.data, exclusive=bool(form.exclusive.data))
     except SyncError as error:
         blame(form.name, error)
         return _places_page(form, error.status)
     flash("The place is added.")
+    return redirect(url_for("practice.places"))
+
+
+@blueprint.post("/places/<int:location_id>")
+@guard(Permission.SETTINGS)
+def change_place(location_id: int) -> View:
+    practice.make_exclusive(actor(), location_id, "exclusive" in request.form)
+    flash("Saved.")
     return redirect(url_for("practice.places"))
 
 

@@ -41,6 +41,7 @@ PLACES = {
     "clients.listed": Place("/clients", EVERYONE),
     "clients.new": Place("/clients/new", SCHEDULERS),
     "clients.show": Place("/clients/1", EVERYONE),
+    "holidays.listed": Place("/settings/holidays", ADMINISTRATORS),
     "imports.preview": Place("/import/{file}", SCHEDULERS),
     "imports.upload": Place("/import", SCHEDULERS),
     "links.calendars": Place("/calendars", EVERYONE),
@@ -57,6 +58,8 @@ PLACES = {
     "practice.settings": Place("/settings", ADMINISTRATORS),
     "schedule.show": Place("/calendar", EVERYONE),
     "setup.begin": Place("/setup", VISITORS),  # looked at in test_to_a_phone.py
+    "types.edit": Place("/settings/types/1", ADMINISTRATORS),
+    "types.listed": Place("/settings/types", ADMINISTRATORS),
 }
 
 # What is no page: files, feeds, a redirect, words for machines, a part of Sync Calendar.

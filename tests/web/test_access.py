@@ -1,6 +1,7 @@
 """Every route, every role, every owner: one table, checked against the live map of routes."""
 
 from collections.abc import Callable
+from datetime import date
 from io import BytesIO
 from itertools import count
 
@@ -13,7 +14,16 @@ from werkzeug.test import TestResponse
 from sync_ui import clock
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
-from sync_ui.models import ImportFile, Location, Row, User, db, transaction
+from sync_ui.models import (
+    AppointmentType,
+    Holiday,
+    ImportFile,
+    Location,
+    Row,
+    User,
+    db,
+    transaction,
+)
 from sync_ui.services import accounts, links, people
 from sync_ui.services.access import Actor
 from tests.practice import PASSWORD, ZONE, Book, Practice, csrf_token
@@ -53,6 +63,9 @@ MKCALENDAR feeds.refuse         405 405 405 405 405
 GET  health.health              200 200 200 200 200
 POST imports.apply              302 403 403 302 302
 POST imports.discard            302 403 403 302 302
+GET  holidays.listed             302 403 403 403 200
+POST holidays.listed             302 403 403 403 302
+POST holidays.remove             302 403 403 403 302
 GET  imports.preview            302 403 403 200 200
 POST imports.preview            302 403 403 200 200
 GET  imports.upload             302 403 403 200 200
@@ -86,6 +99,7 @@ GET  people.user                302 403 403 403 200
 POST people.user                302 403 403 403 302
 GET  phone.look                 200 200 200 200 200
 POST phone.spend                200 200 200 200 200
+POST practice.change_place       302 403 403 403 302
 GET  practice.clients           302 403 403 403 200
 POST practice.clients           302 403 403 403 302
 GET  practice.entries           302 403 403 403 200
@@ -99,6 +113,11 @@ GET  setup.begin                302 302 302 302 302
 POST setup.begin                302 302 302 302 302
 POST setup.fill                 302 302 302 302 302
 GET  static                     200 200 200 200 200
+POST types.archive               302 403 403 403 302
+GET  types.edit                  302 403 403 403 200
+POST types.edit                  302 403 403 403 302
+GET  types.listed                302 403 403 403 200
+POST types.listed                302 403 403 403 302
 """
 
 Route = tuple[str, str]
@@ -149,6 +168,9 @@ class Things:
             )
             leaver = people.add_clinician(session, "Dr. Leaver")
             place = Location(name=f"Room {number + 100}")
+            day = date(2027, 1, 1)
+            holiday = Holiday(name="New Year", first_day=day, last_day=day)
+            kind = AppointmentType(name=f"Type {number}")
             assert uploader.user_id is not None
             file = ImportFile(
                 user_id=uploader.user_id,
@@ -156,9 +178,10 @@ class Things:
                 content=CSV,
                 created_at=clock.now(),
             )
-            session.add_all([place, file])
+            session.add_all([place, holiday, kind, file])
             session.flush()
             self.user, self.leaver, self.place = user.id, leaver.id, place.id
+            self.holiday, self.type = holiday.id, kind.id
             self.file, self.number = file.id, number
 
     def path(self, endpoint: str) -> dict[str, object]:
@@ -170,10 +193,12 @@ class Things:
             "code": self.code,
             "file_id": self.file,
             "filename": "css/base.css",
+            "holiday_id": self.holiday,
             "key": self.key,
             "link": f"{self.token}/calendar.ics",
             "link_id": self.link.id,
             "location_id": self.place,
+            "type_id": self.type,
             "user_id": self.user,
         }
         query: dict[str, dict[str, object]] = {
@@ -210,6 +235,7 @@ class Things:
             "appointments.new": appointment,
             "clients.change": client,
             "clients.new": client,
+            "holidays.listed": {"name": "Winter", "first_day": "2026-12-24"},
             "imports.upload": {
                 "clinician": self.clinician,
                 "file": (BytesIO(CSV), "calendar.csv"),
@@ -231,6 +257,8 @@ class Things:
                 "days_back": "30",
                 "months_ahead": "12",
             },
+            "types.edit": {"name": f"Kind {self.number}", "minutes": "50", "colour": "blue"},
+            "types.listed": {"name": f"Sort {self.number}", "minutes": "50", "colour": "red"},
         }
         return forms.get(endpoint, {})
 
