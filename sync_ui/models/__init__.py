@@ -11,7 +11,14 @@ from sync_ui.models.audit import AuditEntry
 from sync_ui.models.client import Client, Initials
 from sync_ui.models.clinician import Clinician
 from sync_ui.models.database import Row, db, transaction
-from sync_ui.models.import_file import ImportedTitle, ImportFile
+from sync_ui.models.import_file import (
+    Import,
+    ImportedRow,
+    ImportedTitle,
+    ImportFile,
+    ImportMapping,
+    UploadState,
+)
 from sync_ui.models.link import Calendar, Code, Link, Token
 from sync_ui.models.mail import Mail, MailKind
 from sync_ui.models.practice import Holiday, KeyCheck, Location, Practice
@@ -26,7 +33,10 @@ __all__ = [
     "Clinician",
     "Code",
     "Holiday",
+    "Import",
     "ImportFile",
+    "ImportMapping",
+    "ImportedRow",
     "ImportedTitle",
     "Initials",
     "KeyCheck",
@@ -40,6 +50,7 @@ __all__ = [
     "Session",
     "SignInFailure",
     "Token",
+    "UploadState",
     "User",
     "db",
     "transaction",

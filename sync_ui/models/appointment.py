@@ -46,7 +46,8 @@ class Appointment(Row):
     law; `starts_at` and `ends_at` are the moments that follow from it. All-day
     ones begin and end at local midnight. `revision` grows with every change
     that a feed could show. `import_key` tells what an import made it from,
-    `import_digest` what the file said then; `occurrence` which turn of its
+    `import_digest` what the file said then, `import_source` which kind of file
+    it was (a digest of what its exports have in common); `occurrence` which turn of its
     series it is, and `own` what was said of that turn alone (words of
     `services.series.Field`), which a change of the series leaves as it is.
     `clash_reason` tells why it was booked although the time was taken.
@@ -68,6 +69,7 @@ class Appointment(Row):
     own: Mapped[list[str]] = mapped_column(JSON, default=list)
     import_key: Mapped[str | None]
     import_digest: Mapped[str | None]
+    import_source: Mapped[str | None]
     kind: Mapped[Kind] = mapped_column(words(Kind))
     status: Mapped[Status] = mapped_column(words(Status), default=Status.SCHEDULED)
     title: Mapped[str] = mapped_column(default="")
@@ -110,6 +112,7 @@ class Series(Row):
     clinician_id: Mapped[int] = mapped_column(ForeignKey("clinician.id"))
     import_key: Mapped[str | None]
     import_digest: Mapped[str | None]
+    import_source: Mapped[str | None]
     rule: Mapped[str]
     kind: Mapped[Kind] = mapped_column(words(Kind))
     title: Mapped[str] = mapped_column(default="")
