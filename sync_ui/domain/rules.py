@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 
 from sync_ui.errors import Invalid
@@ -15,7 +15,7 @@ _MAX_LENGTH = 2_000
 # Some programs write the year 9999 for "for ever".
 LAST_YEAR = 2200
 
-_WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 _ORDER = (
     "FREQ", "UNTIL", "COUNT", "INTERVAL", "BYSECOND", "BYMINUTE", "BYHOUR", "BYDAY",
     "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYMONTH", "BYSETPOS", "WKST",
@@ -58,6 +58,21 @@ def normalised(rule: str) -> str:
     if parts.get("INTERVAL") == "1":
         del parts["INTERVAL"]
     return ";".join(f"{name}={parts[name]}" for name in _ORDER if name in parts)
+
+
+def changed(rule: str, **parts: str) -> str:
+    """The rule with these parts instead of its own, normalised; an empty one goes."""
+    kept = [part for part in normalised(rule).split(";") if part.partition("=")[0] not in parts]
+    given = [f"{name}={text}" for name, text in parts.items() if text]
+    return normalised(";".join([*kept, *given]))
+
+
+def ended(rule: str, *, count: int | None = None, last: date | None = None) -> str:
+    """The rule with this end and no other: after `count` turns, or with a last day or wall time."""
+    until = ""
+    if last is not None:
+        until = f"{last:%Y%m%dT%H%M%S}" if isinstance(last, datetime) else f"{last:%Y%m%d}"
+    return changed(rule, COUNT="" if count is None else str(count), UNTIL=until)
 
 
 def _parts(rule: str) -> dict[str, str]:
@@ -145,9 +160,9 @@ def _integer(text: str) -> int:
 
 
 def _weekday(text: str) -> int:
-    if text not in _WEEKDAYS:
+    if text not in WEEKDAYS:
         raise Invalid("The repeat rule names an unknown weekday.")
-    return _WEEKDAYS.index(text)
+    return WEEKDAYS.index(text)
 
 
 def _weekdays(text: str) -> tuple[tuple[int, int], ...]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
+from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -14,6 +15,15 @@ from sync_ui.services import appointments, calendars
 from sync_ui.services.access import Actor
 from sync_ui.services.appointments import Plan
 from sync_ui.services.audit import Action, record
+
+
+class Scope(StrEnum):
+    """How much of a series a change is meant for."""
+
+    THIS = "this"
+    FOLLOWING = "following"
+    ALL = "all"
+
 
 AHEAD = timedelta(days=366)
 
