@@ -30,6 +30,11 @@ class Action(StrEnum):
     CLINICIAN_ARCHIVED = "clinician.archived"
     CLIENT_CREATED = "client.created"
     CLIENT_CHANGED = "client.changed"
+    CLIENT_ARCHIVED = "client.archived"
+    CLIENT_RESTORED = "client.restored"
+    CLIENTS_MERGED = "client.merged"
+    CLIENTS_EXPORTED = "client.exported"
+    SCHEDULE_EXPORTED = "appointment.exported"
     LOCATION_CREATED = "location.created"
     LOCATION_CHANGED = "location.changed"
     LOCATION_REMOVED = "location.removed"
@@ -76,6 +81,16 @@ def record(
         AuditEntry(
             at=clock.now(), actor=actor.word, action=action.value, subject=subject, detail=detail
         )
+    )
+
+
+def latest_of(subject: str) -> AuditEntry | None:
+    """The latest thing that happened to it."""
+    return db.session.scalar(
+        select(AuditEntry)
+        .where(AuditEntry.subject == subject)
+        .order_by(AuditEntry.id.desc())
+        .limit(1)
     )
 
 

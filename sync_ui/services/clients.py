@@ -2,12 +2,13 @@
 
 import secrets
 import unicodedata
+from dataclasses import dataclass
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from sync_ui import clock
-from sync_ui.domain import display
+from sync_ui.domain import display, folding
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import Conflict, Invalid, Refused
@@ -20,27 +21,51 @@ from sync_ui.services.practice import one_line
 LONGEST_NAME = 100
 
 
-def listed(actor: Actor, search: str = "") -> list[Client]:
-    """Every client that the actor may know of, by last name; `search` narrows by any name or ID."""
-    wanted = select(Client).where(Client.archived_at.is_(None))
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A client as lists and pickers show one; less than a row costs."""
+
+    id: int
+    first_name: str
+    last_name: str
+    preferred_name: str
+    internal_id: str
+    ceiling: DisplayMode | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip()
+
+    def holds(self, words: list[str]) -> bool:
+        """Whether each of these folded words stands in one of the names or the ID."""
+        names = (self.first_name, self.last_name, self.preferred_name, self.internal_id)
+        return folding.holds(" ".join(names), words)
+
+
+def listed(actor: Actor, search: str = "", *, archived: bool = False) -> list[Listed]:
+    """Every client that the actor may know of, by last name; `search` narrows by any name or ID.
+
+    Those who have left, with `archived`, and nobody else. Duplicates that were
+    merged are in neither list.
+    """
+    wanted = select(
+        Client.id,
+        Client.first_name,
+        Client.last_name,
+        Client.preferred_name,
+        Client.internal_id,
+        Client.ceiling,
+    ).where(Client.merged_into_id.is_(None))
+    left = Client.archived_at.is_not(None)
+    wanted = wanted.where(left if archived else ~left)
     if not actor.may(Permission.EVERY_CLIENT):
         wanted = wanted.where(Client.id.in_(_seen_by(actor)))
-    for word in one_line(search).split():
-        wanted = wanted.where(
-            or_(
-                *(
-                    column.icontains(word, autoescape=True)
-                    for column in (
-                        Client.first_name,
-                        Client.last_name,
-                        Client.preferred_name,
-                        Client.internal_id,
-                    )
-                )
-            )
-        )
-    ordered = wanted.order_by(func.lower(Client.last_name), func.lower(Client.first_name))
-    return list(db.session.scalars(ordered))
+    words = folding.folded(one_line(search)).split()
+    everyone = [Listed(*row) for row in db.session.execute(wanted)]
+    found = [client for client in everyone if client.holds(words)] if words else everyone
+    return sorted(
+        found, key=lambda c: (folding.folded(c.last_name), folding.folded(c.first_name), c.id)
+    )
 
 
 def _seen_by(actor: Actor) -> Select[int]:
@@ -49,6 +74,12 @@ def _seen_by(actor: Actor) -> Select[int]:
         .join(Appointment, Appointment.id == AppointmentClient.appointment_id)
         .where(Appointment.clinician_id == actor.clinician_id)
     )
+
+
+def record_of(actor: Actor, client_id: int) -> Client:
+    """The client; of a duplicate that was merged, the one who was kept. Raises NotFound."""
+    found = access.get(Client, client_id, "There is no such client.")
+    return access.client(actor, found.merged_into_id or client_id)
 
 
 def create(
@@ -90,14 +121,44 @@ def change(
     _require_write(actor)
     with transaction() as session:
         client = access.client(actor, client_id)
-        client.first_name, client.last_name = _checked_names(first_name, last_name)
+        client.first_name, client.last_name = checked_names(first_name, last_name)
         client.preferred_name = _checked(preferred_name)
-        client.internal_id = _checked_internal_id(session, internal_id, client_id)
+        client.internal_id = checked_internal_id(session, internal_id, client_id)
         client.ceiling = ceiling
-        for clinician_id in _clinicians_of(session, client_id):
+        for clinician_id in clinicians_of(session, client_id):
             number_initials(session, clinician_id, [client])
         calendars.raise_client(session, client_id, calendars.stamp(session))
         record(session, actor, Action.CLIENT_CHANGED, f"client:{client_id}")
+    return client
+
+
+def archive(actor: Actor, client_id: int) -> Client:
+    """The client leaves lists and pickers; appointments stay as they are.
+
+    Raises Refused, NotFound.
+    """
+    _require_write(actor)
+    with transaction() as session:
+        client = access.client(actor, client_id)
+        if client.archived_at is None:
+            client.archived_at = clock.now()
+            record(session, actor, Action.CLIENT_ARCHIVED, f"client:{client_id}")
+    return client
+
+
+def restore(actor: Actor, client_id: int) -> Client:
+    """An archived client is in lists and pickers again.
+
+    Raises Refused, NotFound, and Conflict for a duplicate that was merged.
+    """
+    _require_write(actor)
+    with transaction() as session:
+        client = access.client(actor, client_id)
+        if client.merged_into_id is not None:
+            raise Conflict("This record was merged into another one. Open that one.")
+        if client.archived_at is not None:
+            client.archived_at = None
+            record(session, actor, Action.CLIENT_RESTORED, f"client:{client_id}")
     return client
 
 
@@ -109,12 +170,12 @@ def add(
     internal_id: str = "",
 ) -> Client:
     """Add a client to the transaction under way."""
-    first, last = _checked_names(first_name, last_name)
+    first, last = checked_names(first_name, last_name)
     client = Client(
         first_name=first,
         last_name=last,
         preferred_name=_checked(preferred_name),
-        internal_id=_checked_internal_id(session, internal_id) or _free_internal_id(session),
+        internal_id=checked_internal_id(session, internal_id) or _free_internal_id(session),
         created_at=clock.now(),
     )
     session.add(client)
@@ -132,7 +193,7 @@ def find_or_create(actor: Actor, name: str, clinician_id: int) -> Client:
     with transaction() as session:
         same = _named(session, first, last)
         if len(same) > 1:
-            same = [c for c in same if clinician_id in _clinicians_of(session, c.id)]
+            same = [c for c in same if clinician_id in clinicians_of(session, c.id)]
             if len(same) != 1:
                 raise Conflict("Several clients have this name. Add the appointment on the page.")
         if same:
@@ -164,7 +225,7 @@ def number_initials(session: Session, clinician_id: int, clients: list[Client]) 
                 clinician_id=clinician_id,
                 client_id=client.id,
                 letters=letters,
-                number=len(others) + 1,
+                number=max((other.number for other in others), default=0) + 1,
             )
         )
         session.flush()
@@ -188,7 +249,8 @@ def _require_write(actor: Actor) -> None:
         raise Refused("Clients are kept by schedulers and administrators.")
 
 
-def _clinicians_of(session: Session, client_id: int) -> list[int]:
+def clinicians_of(session: Session, client_id: int) -> list[int]:
+    """The clinicians whom the client has come to see, or will."""
     return list(
         session.scalars(
             select(Appointment.clinician_id)
@@ -199,7 +261,7 @@ def _clinicians_of(session: Session, client_id: int) -> list[int]:
     )
 
 
-def _checked_names(first_name: str, last_name: str) -> tuple[str, str]:
+def checked_names(first_name: str, last_name: str) -> tuple[str, str]:
     first, last = _checked(first_name), _checked(last_name)
     if not first and not last:
         raise Invalid("A client needs a first or a last name.")
@@ -213,7 +275,7 @@ def _checked(name: str) -> str:
     return name
 
 
-def _checked_internal_id(session: Session, internal_id: str, own_id: int | None = None) -> str:
+def checked_internal_id(session: Session, internal_id: str, own_id: int | None = None) -> str:
     internal_id = internal_id.strip()
     if not internal_id and own_id is None:
         return ""

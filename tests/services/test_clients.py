@@ -3,9 +3,10 @@ import pytest
 from sync_ui.domain.event import DisplayMode
 from sync_ui.errors import Conflict, Invalid, NotFound, Refused
 from sync_ui.models import Client, db
-from sync_ui.services import access, appointments, clients
+from sync_ui.services import access, appointments, attendance, clients
 from sync_ui.services.access import COMMAND, Actor
-from tests.practice import Book, Practice
+from tests import queries
+from tests.practice import Book, Clock, Practice
 
 
 def names(actor: Actor, search: str = "") -> list[str]:
@@ -42,6 +43,9 @@ def test_a_clinician_knows_of_own_clients_only(practice: Practice, book: Book) -
         ("SMITH ja", ["Jane Smith"]),
         ("1043", ["Mark Smith"]),
         ("garc", ["Zoë O'Brien-García"]),
+        ("GARCÍA", ["Zoë O'Brien-García"]),
+        ("zoe", ["Zoë O'Brien-García"]),
+        ("o’brien zo", ["Zoë O'Brien-García"]),
         ("%", []),
         ("_", []),
         ("\\", []),
@@ -164,3 +168,100 @@ def test_a_clients_own_ceiling_is_kept(practice: Practice) -> None:
     assert made.ceiling is DisplayMode.BUSY
 
     assert change(practice, made.id, ceiling=None).ceiling is None
+
+
+def test_an_archived_client_is_in_no_list_until_restored(practice: Practice, book: Book) -> None:
+    kept = book(practice.jane)
+    assert names(practice.unlu) == ["Jane Smith"]
+
+    clients.archive(practice.sam, practice.jane)
+
+    assert names(practice.unlu) == []
+    assert names(practice.sam, "Smith") == ["Mark Smith"]
+    archived = clients.listed(practice.unlu, archived=True)
+    assert [client.name for client in archived] == ["Jane Smith"]
+    assert clients.listed(practice.anna, archived=True) == []
+    assert access.appointment(practice.unlu, kept.id).clients[0].id == practice.jane
+
+    clients.restore(practice.sam, practice.jane)
+
+    assert names(practice.unlu) == ["Jane Smith"]
+    assert clients.listed(practice.sam, archived=True) == []
+
+
+def test_clients_are_archived_by_schedulers_and_administrators(
+    practice: Practice, book: Book
+) -> None:
+    book(practice.jane)
+    with pytest.raises(Refused):
+        clients.archive(practice.unlu, practice.jane)
+    clients.archive(practice.ada, practice.jane)
+
+    with pytest.raises(Refused):
+        clients.restore(practice.unlu, practice.jane)
+
+
+def test_names_are_in_order_whatever_their_accents(practice: Practice) -> None:
+    for last_name in ("Ödegaard", "odell", "Zeta", "Ångström"):
+        clients.create(practice.sam, first_name="Paula", last_name=last_name)
+
+    found = [client.last_name for client in clients.listed(practice.sam)]
+
+    assert found == [
+        "Ångström",
+        "O'Brien-García",
+        "Ödegaard",
+        "odell",
+        "Smith",
+        "Smith",
+        "Zeta",
+    ]
+
+
+def test_a_record_tells_what_is_to_come_and_what_was(
+    practice: Practice, book: Book, now: Clock
+) -> None:
+    last = book(practice.jane, at="2026-11-16 10:00")
+    book(practice.mark, at="2026-11-24 09:00")
+    gone = book(practice.jane, at="2026-11-24 10:00")
+    appointments.cancel(practice.unlu, gone.id)
+    ahead = [book(practice.jane, at=f"2026-12-{day:02} 10:00") for day in range(1, 13)]
+    under_way = book(practice.jane, at="2026-11-23 11:30")
+
+    found = attendance.of(practice.unlu, practice.jane)
+
+    assert [each.id for each in found.upcoming] == [under_way.id, *(a.id for a in ahead[:9])]
+    assert found.ahead == 13
+    assert [each.id for each in found.past] == [last.id]
+
+
+def test_a_clinician_sees_own_appointments_with_the_client_only(
+    practice: Practice, book: Book
+) -> None:
+    own = book(practice.jane)
+    annas = book(practice.jane, actor=practice.anna, at="2026-11-25 10:00")
+
+    def seen(actor: Actor) -> tuple[list[int], int]:
+        found = attendance.of(actor, practice.jane)
+        return [each.id for each in found.upcoming], found.ahead
+
+    assert seen(practice.sam) == ([own.id, annas.id], 2)
+    assert seen(practice.unlu) == ([own.id], 1)
+    assert seen(practice.anna) == ([annas.id], 1)
+
+
+def test_lists_and_records_ask_as_often_for_many_as_for_few(practice: Practice, book: Book) -> None:
+    book(practice.jane)
+
+    def asked() -> tuple[int, int]:
+        return (
+            queries.number_of(lambda: clients.listed(practice.unlu, "s")),
+            queries.number_of(lambda: attendance.of(practice.unlu, practice.jane)),
+        )
+
+    before = asked()
+    for number in range(20):
+        more = clients.create(practice.sam, first_name=f"Paula {number}", last_name="Smith")
+        book(practice.jane, more.id, at=f"2026-12-{number + 1:02} 10:00")
+
+    assert asked() == before == (1, 3)

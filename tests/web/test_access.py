@@ -24,7 +24,7 @@ from sync_ui.models import (
     db,
     transaction,
 )
-from sync_ui.services import accounts, links, people
+from sync_ui.services import accounts, clients, links, people
 from sync_ui.services.access import Actor
 from tests.practice import PASSWORD, ZONE, Book, Practice, csrf_token
 
@@ -46,11 +46,17 @@ GET  appointments.edit          302 200 404 200 200
 POST appointments.edit          302 302 404 302 302
 GET  appointments.new           302 200 200 200 200
 POST appointments.new           302 302 422 302 302
+POST clients.archive            302 403 403 302 302
 POST clients.change             302 403 403 302 302
 GET  clients.listed             302 200 200 200 200
 GET  clients.new                302 403 403 200 200
 POST clients.new                302 403 403 302 302
+POST clients.restore            302 403 403 302 302
 GET  clients.show               302 200 404 200 200
+GET  duplicates.choose          302 403 403 200 200
+GET  duplicates.merge           302 403 403 200 200
+POST duplicates.merge           302 403 403 302 302
+GET  duplicates.suggested       302 403 403 200 200
 OPTIONS feeds.options           204 204 204 204 204
 GET  feeds.read                 200 200 200 200 200
 POST feeds.refuse               405 405 405 405 405
@@ -178,11 +184,15 @@ class Things:
                 content=CSV,
                 created_at=clock.now(),
             )
+            twin = clients.add(session, "Lea", "Double")
+            left = clients.add(session, "Lea", "Gone")
+            left.archived_at = clock.now()
             session.add_all([place, holiday, kind, file])
             session.flush()
             self.user, self.leaver, self.place = user.id, leaver.id, place.id
             self.holiday, self.type = holiday.id, kind.id
             self.file, self.number = file.id, number
+            self.twin, self.left = twin.id, left.id
 
     def path(self, endpoint: str) -> dict[str, object]:
         """The values of the endpoint's address, its query included."""
@@ -198,10 +208,13 @@ class Things:
             "link": f"{self.token}/calendar.ics",
             "link_id": self.link.id,
             "location_id": self.place,
+            "other_id": self.twin,
             "type_id": self.type,
             "user_id": self.user,
         }
         query: dict[str, dict[str, object]] = {
+            "clients.archive": {"client_id": self.twin},
+            "clients.restore": {"client_id": self.left},
             "schedule.show": {"clinician": self.clinician},
             "links.preview": {"mode": "initials"},
         }
@@ -235,6 +248,7 @@ class Things:
             "appointments.new": appointment,
             "clients.change": client,
             "clients.new": client,
+            "duplicates.merge": {"kept": self.client},
             "holidays.listed": {"name": "Winter", "first_day": "2026-12-24"},
             "imports.upload": {
                 "clinician": self.clinician,
