@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sync_ui.domain.csv_write import unguarded
 from sync_ui.domain.reading import MAX_LINE, Problem, as_utf8, counted, decode, prose
 from sync_ui.errors import Invalid
 
@@ -189,7 +190,9 @@ class Table:
                 )
                 continue
             named = {name: cell for name, cell in zip(self.columns, cells, strict=False) if name}
-            yield Row(line, _with_end({name: prose(cell) for name, cell in named.items()}))
+            yield Row(
+                line, _with_end({name: unguarded(prose(cell)) for name, cell in named.items()})
+            )
 
     def _wrong(self, line: int, reason: str) -> None:
         self.problems.append(Problem(line, reason))
