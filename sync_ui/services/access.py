@@ -101,9 +101,13 @@ def clinician(actor: Actor, clinician_id: int) -> Clinician:
 def client(actor: Actor, client_id: int) -> Client:
     """The client, if the actor sees every client, or this one has come to see the actor."""
     found = get(Client, client_id, "There is no such client.")
-    if actor.may(Permission.EVERY_CLIENT) or _sees(actor, client_id):
+    if may_know(actor, client_id):
         return found
     raise NotFound("There is no such client.")
+
+
+def may_know(actor: Actor, client_id: int) -> bool:
+    return actor.may(Permission.EVERY_CLIENT) or _sees(actor, client_id)
 
 
 def may_schedule(actor: Actor, clinician_id: int) -> bool:

@@ -231,6 +231,13 @@ def users() -> list[User]:
     return list(db.session.scalars(select(User).order_by(func.lower(User.name))))
 
 
+def name_of(actor_word: str) -> str:
+    """Who that is, by the word in the audit: a user's name, or what else did it."""
+    kind, _, user_id = actor_word.partition(":")
+    found = db.session.get(User, int(user_id)) if kind == "user" else None
+    return found.name if found else "Someone"
+
+
 def clinician_by_email(email: str) -> Clinician:
     """Raises NotFound with a sentence for whoever types a command."""
     found = db.session.scalar(

@@ -20,7 +20,7 @@ from sync_ui.models import (
     transaction,
 )
 from sync_ui.services import access, calendars, clashes, clients
-from sync_ui.services.access import Actor
+from sync_ui.services.access import LARGEST_ID, Actor
 from sync_ui.services.audit import Action, record
 from sync_ui.services.clashes import Clash
 from sync_ui.services.plans import LONGEST, TOO_FAR, Plan, check, end_of, is_near, moments, plan_of
@@ -46,7 +46,7 @@ def create(actor: Actor, clinician_id: int, plan: Plan, *, despite: str = "") ->
     """
     check(plan)
     with transaction() as session:
-        _check_type(session, plan)
+        check_type(session, plan)
         refuse_archived(actor, clinician_id)
         found = clashes.found(actor, plan, clinician_id)
         clashes.refuse(found, despite)
@@ -82,7 +82,7 @@ def change(
     with transaction() as session:
         appointment = access.appointment(actor, appointment_id)
         refuse_overtaken(appointment, revision)
-        _check_type(session, plan, kept_id=appointment.type_id)
+        check_type(session, plan, kept_id=appointment.type_id)
         before, after = appointment.clinician_id, clinician_id or appointment.clinician_id
         found: list[Clash] = []
         if plan.status not in GONE:
@@ -167,7 +167,7 @@ def _reason(found: list[Clash], despite: str) -> str:
     return one_line(despite) if found else ""
 
 
-def _check_type(session: Session, plan: Plan, kept_id: int | None = None) -> None:
+def check_type(session: Session, plan: Plan, kept_id: int | None = None) -> None:
     if plan.type_id is None or plan.type_id == kept_id:
         return
     found = session.get(AppointmentType, plan.type_id)
@@ -197,10 +197,17 @@ def fill(session: Session, appointment: Appointment, plan: Plan, at: datetime) -
 
 def find_clients(session: Session, client_ids: Sequence[int]) -> tuple[Client, ...]:
     """These clients, in this order. Raises NotFound if one does not exist."""
-    found = {c.id: c for c in session.scalars(select(Client).where(Client.id.in_(client_ids)))}
+    found = known_clients(session, client_ids)
     if len(found) != len(set(client_ids)):
         raise NotFound("There is no such client.")
-    return tuple(found[client_id] for client_id in dict.fromkeys(client_ids))
+    return found
+
+
+def known_clients(session: Session, client_ids: Sequence[int]) -> tuple[Client, ...]:
+    """Those of these clients who exist, in this order."""
+    near = [client_id for client_id in dict.fromkeys(client_ids) if 0 < client_id <= LARGEST_ID]
+    found = {c.id: c for c in session.scalars(select(Client).where(Client.id.in_(near)))}
+    return tuple(found[client_id] for client_id in near if client_id in found)
 
 
 def _copy(plan: Plan, appointment: Appointment) -> None:

@@ -1,123 +1,49 @@
-"""The form for one appointment."""
+"""One appointment, or a series of them: booked, changed, moved, cancelled, restored."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from flask_wtf import FlaskForm
+from htmx_flask import make_response
+from htmx_flask import request as htmx_request
 from werkzeug.wrappers import Response
-from wtforms import (
-    BooleanField,
-    DateField,
-    Field,
-    HiddenField,
-    IntegerField,
-    SelectField,
-    SelectMultipleField,
-    StringField,
-    TextAreaField,
-    TimeField,
-)
-from wtforms.validators import InputRequired, NumberRange, Optional, StopValidation
 
-from sync_ui.domain.event import GONE, Kind, Status
+from sync_ui.domain import repeat
+from sync_ui.domain.event import GONE
 from sync_ui.domain.roles import Permission
-from sync_ui.errors import Conflict, SyncError
-from sync_ui.models import Appointment, db
-from sync_ui.services import access, appointments, clients, people, practice
-from sync_ui.services.appointments import LONGEST, Plan
+from sync_ui.errors import Invalid, SyncError
+from sync_ui.models import Appointment, Client, Series, db
+from sync_ui.services import access, accounts, appointments, audit, clients, plans, practice, series
+from sync_ui.services.appointments import Overtaken
+from sync_ui.services.clashes import Clashing
+from sync_ui.services.plans import Plan
+from sync_ui.services.series import Scope
 from sync_ui.web import dates
+from sync_ui.web.appointment_form import (
+    KEPT,
+    KINDS,
+    REPEATS,
+    SCOPES,
+    STATUSES,
+    AppointmentForm,
+    data_of,
+    near_date,
+    suggested,
+)
+from sync_ui.web.forms import blame
 from sync_ui.web.signing import actor, guard
+
+__all__ = ["KINDS", "STATUSES", "near_date"]
 
 blueprint = Blueprint("appointments", __name__, url_prefix="/calendar")
 
 View = str | Response | tuple[str, int]
 
-LONGEST_MINUTES = int(LONGEST.total_seconds() // 60)
-
-KINDS = {
-    Kind.SESSION.value: "Session",
-    Kind.MEETING.value: "Meeting",
-    Kind.SUPERVISION.value: "Supervision",
-    Kind.TIME_OFF.value: "Time off",
-    Kind.OTHER.value: "Other",
-}
-
-STATUSES = {
-    Status.SCHEDULED.value: "Scheduled",
-    Status.NO_SHOW.value: "No-show",
-    Status.CANCELLED.value: "Cancelled",
-    Status.LATE_CANCELLED.value: "Late-cancelled",
-}
-
-
-def start_unless_all_day(form: "AppointmentForm", field: Field) -> None:
-    if form.all_day.data:
-        field.errors = []
-        raise StopValidation
-    if field.data is None:
-        field.errors = []
-        raise StopValidation("Enter the time at which it starts.")
-
-
-class AppointmentForm(FlaskForm):
-    clinician = SelectField("Clinician", coerce=int)
-    kind = SelectField("Kind", choices=KINDS)
-    clients = SelectMultipleField("Clients", coerce=int)
-    title = StringField("Title")
-    date = DateField("Date", [InputRequired("Choose the date.")])
-    start = TimeField("Start", [start_unless_all_day])
-    minutes = IntegerField(
-        "Minutes",
-        [Optional(), NumberRange(1, LONGEST_MINUTES, "From a minute to a year.")],
-        default=50,
-    )
-    all_day = BooleanField("All day")
-    last_date = DateField("Last day", [Optional()])
-    location = SelectField("Location")
-    note = TextAreaField("Private note")
-    status = SelectField("Status", choices=STATUSES, default=Status.SCHEDULED.value)
-    despite_clashes = BooleanField("Save despite the clash")
-    revision = HiddenField()
-
-    def offer(self) -> None:
-        """The choices that this actor has."""
-        self.clinician.choices = {c.id: c.name for c in people.visible(actor())}
-        self.clients.choices = {
-            c.id: f"{c.first_name} {c.last_name}".strip() for c in clients.listed(actor())
-        }
-        places = practice.location_names()
-        if self.location.data and self.location.data not in places:
-            places.append(self.location.data)
-        self.location.choices = {"": "None"} | {place: place for place in places}
-
-    def plan(self) -> Plan:
-        """Raises NotFound for a client who does not exist."""
-        starts, ends = self._times()
-        return Plan(
-            starts=starts,
-            ends=ends,
-            zone=practice.get().zone,
-            clients=appointments.find_clients(db.session(), self.clients.data or []),
-            kind=Kind(self.kind.data),
-            title=self.title.data or "",
-            location=self.location.data or "",
-            note=self.note.data or "",
-            all_day=bool(self.all_day.data),
-            status=Status(self.status.data or Status.SCHEDULED),
-        )
-
-    def _times(self) -> tuple[datetime, datetime]:
-        first = self.date.data
-        if self.all_day.data:
-            last = max(self.last_date.data or first, first)
-            last_midnight = datetime.combine(last, time())
-            ends = appointments.end_of(last_midnight, timedelta(days=1))
-            return datetime.combine(first, time()), ends
-        starts = datetime.combine(first, self.start.data)
-        return starts, appointments.end_of(starts, timedelta(minutes=self.minutes.data or 50))
+# What undoing says, so that nothing can stand in its way.
+PUT_BACK = "Put back"
 
 
 @blueprint.route("/new", methods=["GET", "POST"])
@@ -126,106 +52,347 @@ def new() -> View:
     form = AppointmentForm()
     form.offer()
     if request.method == "GET":
-        form.date.data = near_date(request.args.get("date")) or dates.today()
-        form.start.data = time(9)
-        form.clinician.data = request.args.get("clinician", type=int) or actor().clinician_id
+        _prefill(form)
     if not form.validate_on_submit():
-        return _form_page(form)
+        return _page(form)
     try:
-        appointments.create(
-            actor(),
-            form.clinician.data,
-            form.plan(),
-            despite="As agreed" if form.despite_clashes.data else "",
-        )
+        plan, rule = form.plan(_attending(form)), form.rule() or ""
+        if rule:
+            series.create(actor(), form.clinician.data, plan, rule, despite=form.despite.data or "")
+        else:
+            appointments.create(actor(), form.clinician.data, plan, despite=form.despite.data or "")
     except SyncError as error:
-        return _form_page(form, error)
-    flash("The appointment is in the schedule.")
-    return redirect(_agenda_url(form.date.data))
+        return _page(form, error)
+    words = (
+        "The appointments are in the schedule." if rule else "The appointment is in the schedule."
+    )
+    return _done(words, form.date.data)
 
 
 @blueprint.route("/<int:appointment_id>", methods=["GET", "POST"])
 @guard(Permission.OWN_SCHEDULE)
 def edit(appointment_id: int) -> View:
     appointment = access.appointment(actor(), appointment_id)
-    form = AppointmentForm(data=_data(appointment) if request.method == "GET" else None)
-    form.offer()
-    form.clinician.choices = {appointment.clinician_id: appointment.clinician.name}
+    of = _series_of(appointment)
+    form = AppointmentForm(data=data_of(appointment, of) if request.method == "GET" else None)
+    form.offer(appointment)
+    if of is not None and repeat.read(of.rule) is None:
+        form.repeats.choices = REPEATS | {KEPT: "As it is"}
     if not form.validate_on_submit():
-        return _form_page(form, appointment=appointment)
+        return _page(form, appointment=appointment)
     try:
-        appointments.change(
-            actor(),
-            appointment_id,
-            form.plan(),
-            revision=_number(form.revision.data),
-            despite="As agreed" if form.despite_clashes.data else "",
-        )
+        _change(form, appointment, of)
     except SyncError as error:
-        return _form_page(form, error, appointment)
-    flash("The appointment is changed.")
-    return redirect(_agenda_url(form.date.data))
+        db.session.rollback()
+        return _page(form, error, access.appointment(actor(), appointment_id))
+    return _done("The appointment is changed.", form.date.data)
+
+
+@blueprint.post("/<int:appointment_id>/move")
+@guard(Permission.OWN_SCHEDULE)
+def move(appointment_id: int) -> View:
+    """To another time, or to another clinician: what dragging does, and undoing it."""
+    appointment = access.appointment(actor(), appointment_id)
+    before = _place_of(appointment)
+    scope = _scope(request.form.get("scope"))
+    to = _number(request.form.get("clinician"))
+    to = None if to == appointment.clinician_id else to
+    try:
+        plan = _moved(appointment)
+        if appointment.series_id is not None and scope is None and to is None:
+            return _ask(appointment)
+        despite, revision = request.form.get("despite", ""), _number(request.form.get("revision"))
+        if appointment.series_id is not None and to is None:
+            found = series.change(
+                actor(),
+                appointment_id,
+                plan,
+                scope or Scope.THIS,
+                revision=revision,
+                despite=despite,
+            )
+        else:
+            found = appointments.change(
+                actor(),
+                appointment_id,
+                plan,
+                clinician_id=to,
+                revision=revision,
+                despite=despite,
+            )
+    except SyncError as error:
+        db.session.rollback()
+        return _ask(access.appointment(actor(), appointment_id), error)
+    day = found.starts_at.astimezone(dates.zone())
+    words = f"Moved to {dates.day(day.date())}" + (
+        "." if found.all_day else f", {dates.clock_time(found.starts_at)}."
+    )
+    values = before | {"revision": found.revision, "despite": PUT_BACK}
+    if scope is not None:
+        values["scope"] = scope.value
+    return _done(words, day.date(), {"url": request.path, "values": values})
 
 
 @blueprint.post("/<int:appointment_id>/cancel")
 @guard(Permission.OWN_SCHEDULE)
 def cancel(appointment_id: int) -> View:
-    appointment = appointments.cancel(actor(), appointment_id, late="late" in request.form)
-    flash("The appointment is cancelled.")
-    return redirect(_agenda_url(appointment.starts_local.date()))
+    late, scope = "late" in request.form, _scope(request.form.get("scope")) or Scope.THIS
+    if scope is not Scope.THIS:
+        count = series.cancel(actor(), appointment_id, scope, late=late)
+        day = access.appointment(actor(), appointment_id).starts_local.date()
+        return _done(f"{count} appointments are cancelled.", day)
+    appointment = appointments.cancel(actor(), appointment_id, late=late)
+    undo = {"url": url_for("appointments.restore", appointment_id=appointment_id), "values": {}}
+    return _done("The appointment is cancelled.", appointment.starts_local.date(), undo)
 
 
-def _agenda_url(first: date) -> str:
-    """The schedule from this day on, of the clinician whose schedule it was before."""
-    query: dict[str, Any] = {"from": first.isoformat()}  # a reserved word of Python
-    query["clinician"] = request.args.get("clinician", type=int)
-    return url_for("schedule.show", **query)
+@blueprint.post("/<int:appointment_id>/restore")
+@guard(Permission.OWN_SCHEDULE)
+def restore(appointment_id: int) -> View:
+    try:
+        appointment = appointments.restore(
+            actor(), appointment_id, despite=request.form.get("despite", "")
+        )
+    except SyncError as error:
+        db.session.rollback()
+        return _ask(access.appointment(actor(), appointment_id), error, restoring=True)
+    return _done("The appointment takes place.", appointment.starts_local.date())
 
 
-def _form_page(
+@blueprint.get("/clients")
+@guard(Permission.OWN_SCHEDULE)
+def find_clients() -> View:
+    """The clients whom a few letters may mean, as a list to choose from."""
+    text = request.args.get("find", "")
+    return render_template(
+        "appointments/_found.html",
+        found=suggested(text),
+        text=" ".join(text.split()),
+        may_add=actor().may(Permission.EVERY_CLIENT),
+    )
+
+
+@blueprint.post("/clients")
+@guard(Permission.EVERY_CLIENT)
+def add_client() -> View:
+    """A client who was found to be missing while booking."""
+    first, _, last = " ".join(request.form.get("name", "").split()).rpartition(" ")
+    added = clients.create(actor(), first_name=first or last, last_name=last if first else "")
+    return render_template("appointments/_chip.html", client=added)
+
+
+def _prefill(form: AppointmentForm) -> None:
+    form.date.data = near_date(request.args.get("date")) or dates.today()
+    form.start.data = _time(request.args.get("start")) or time(9)
+    form.minutes.data = _number(request.args.get("minutes")) or 50
+    form.clinician.data = request.args.get("clinician", type=int) or actor().clinician_id
+    form.weekdays.data = [form.date.data.weekday()]
+    client_id = request.args.get("client", type=int)
+    form.clients.data = [client_id] if client_id else []
+
+
+def _attending(form: AppointmentForm) -> tuple[Client, ...]:
+    """Who comes: the chosen, and without script the one whom the letters typed can only mean.
+
+    Raises Invalid for an open question, and for whom the actor may not book.
+    """
+    chosen = _chosen(form)
+    if len(chosen) != len(set(form.clients.data or [])):
+        raise Invalid("Choose each client by a few letters of the name.")
+    text = (form.find.data or "").strip()
+    if not text:
+        return chosen
+    found = suggested(text)
+    if len(found) != 1:
+        raise Invalid("Several clients fit. Tick one." if found else "No client has this name.")
+    ids = [*(client.id for client in chosen), found[0].id]
+    return appointments.find_clients(db.session(), ids)
+
+
+def _chosen(form: AppointmentForm) -> tuple[Client, ...]:
+    """The clients that were ticked, but those whom the actor may not know of."""
+    appointment_id = (request.view_args or {}).get("appointment_id")
+    kept = set()
+    if appointment_id is not None:
+        kept = {client.id for client in access.appointment(actor(), appointment_id).clients}
+    ticked = appointments.known_clients(db.session(), form.clients.data or [])
+    return tuple(c for c in ticked if c.id in kept or access.may_know(actor(), c.id))
+
+
+def _change(form: AppointmentForm, appointment: Appointment, of: Series | None) -> None:
+    plan = form.plan(_attending(form), appointment)
+    revision, despite = _number(form.revision.data), form.despite.data or ""
+    to = form.clinician.data if form.clinician.data != appointment.clinician_id else None
+    if of is None and form.repeats.data not in {"", KEPT}:
+        raise Invalid("An appointment that stands alone cannot begin to repeat. Add a new one.")
+    if of is None or to is not None:
+        appointments.change(
+            actor(), appointment.id, plan, clinician_id=to, revision=revision, despite=despite
+        )
+        return
+    scope = _scope(form.scope.data) or Scope.THIS
+    rule = None if scope is Scope.THIS else form.rule(of)
+    series.change(
+        actor(), appointment.id, plan, scope, rule=rule, revision=revision, despite=despite
+    )
+
+
+def _moved(appointment: Appointment) -> Plan:
+    """The appointment at the time that the request names. Raises Invalid."""
+    plan = plans.plan_of(appointment)
+    try:
+        starts = datetime.fromisoformat(request.form.get("start", "")).replace(tzinfo=None)
+    except ValueError:
+        raise Invalid("The time to move it to is not one. Try again.") from None
+    minutes = _number(request.form.get("minutes"))
+    length = timedelta(minutes=minutes) if minutes else plan.ends - plan.starts
+    all_day = "T" not in request.form.get("start", "")
+    return replace(
+        plan,
+        starts=starts,
+        ends=plans.end_of(starts, length),
+        all_day=all_day,
+        zone=practice.get().zone,
+    )
+
+
+def _place_of(appointment: Appointment) -> dict[str, object]:
+    """Where to put it back: what `move` takes."""
+    starts = appointment.starts_at.astimezone(dates.zone()).replace(tzinfo=None)
+    length = appointment.ends_at - appointment.starts_at
+    return {
+        "start": appointment.starts_local.date().isoformat()
+        if appointment.all_day
+        else f"{starts:%Y-%m-%dT%H:%M}",
+        "minutes": int(length.total_seconds() // 60),
+        "clinician": appointment.clinician_id,
+    }
+
+
+def _series_of(appointment: Appointment) -> Series | None:
+    if appointment.series_id is None:
+        return None
+    return db.session.get(Series, appointment.series_id)
+
+
+def _page(
     form: AppointmentForm,
     error: SyncError | None = None,
     appointment: Appointment | None = None,
 ) -> View:
+    """The form, as a page of its own or in the schedule's dialog."""
     if error is not None:
-        form.form_errors = [error.sentence]
-    clash = isinstance(error, Conflict) and "taken" in error.sentence
-    status = error.status if error else (422 if form.errors else 200)
+        _tell(form, error)
+    of = _series_of(appointment) if appointment else None
+    theirs = data_of(appointment, of) if appointment and isinstance(error, Overtaken) else {}
+    if theirs:
+        form.revision.data = theirs["revision"]
+    in_dialog = _in_dialog()
     return render_template(
-        "appointments/edit.html", form=form, appointment=appointment, clash=clash, gone=GONE
-    ), status
+        "appointments/_form.html" if in_dialog else "appointments/edit.html",
+        form=form,
+        in_dialog=in_dialog,
+        appointment=appointment,
+        series=of,
+        repeats=repeat.words(of.rule, of.starts_local.date()) if of else "",
+        chosen=_chosen(form),
+        suggested=suggested(form.find.data or ""),
+        clashes=error.clashes if isinstance(error, Clashing) else (),
+        differences=_differences(form, theirs),
+        overtaken_by=_last_change(appointment) if theirs and appointment else "",
+        gone=GONE,
+    ), error.status if error else (422 if form.errors else 200)
 
 
-def _data(appointment: Appointment) -> dict[str, object]:
-    """The form's content; times are shown, and saved, in the practice's zone."""
-    starts = appointment.starts_at.astimezone(dates.zone())
-    first = appointment.starts_local.date() if appointment.all_day else starts.date()
-    length = appointment.ends_at - appointment.starts_at
-    ends = appointment.ends_at.astimezone(ZoneInfo(appointment.zone))
-    return {
-        "clinician": appointment.clinician_id,
-        "kind": appointment.kind.value,
-        "clients": [client.id for client in appointment.clients],
-        "title": appointment.title,
-        "date": first,
-        "start": None if appointment.all_day else starts.time(),
-        "minutes": None if appointment.all_day else int(length.total_seconds() // 60),
-        "all_day": appointment.all_day,
-        "last_date": (ends - timedelta(days=1)).date() if appointment.all_day else None,
-        "location": appointment.location,
-        "note": appointment.note,
-        "status": appointment.status.value,
-        "revision": str(appointment.revision),
+def _tell(form: AppointmentForm, error: SyncError) -> None:
+    """The sentence, beside the field that it is about."""
+    about = {
+        "client": form.find,
+        "video room": form.telehealth_address,
+        "repeat": form.repeats,
     }
+    field = next((field for word, field in about.items() if word in error.sentence), None)
+    if field is not None and isinstance(error, Invalid):
+        blame(field, error)
+    else:
+        form.form_errors = [error.sentence]
 
 
-def near_date(text: str | None) -> date | None:
-    """The date, if there can be appointments around it."""
-    try:
-        found = date.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return found if appointments.is_near(found) else None
+def _differences(form: AppointmentForm, theirs: Mapping[str, object]) -> list[tuple[str, str]]:
+    """(label, what it is now) of each field in which the form differs from what was saved."""
+    found = []
+    for name, value in theirs.items():
+        field = form[name]
+        mine = field.data
+        if name in {"revision", "despite"} or (mine or None) == (value or None):
+            continue
+        found.append((field.label.text, _shown(field, value)))
+    return found
+
+
+def _shown(field: Any, value: object) -> str:
+    if field.name == "clients":
+        found = appointments.known_clients(db.session(), value)  # type: ignore[arg-type]
+        return ", ".join(f"{c.first_name} {c.last_name}".strip() for c in found) or "nobody"
+    if isinstance(value, date):
+        return dates.day(value)
+    if isinstance(value, time):
+        return dates.clock_time(datetime.combine(dates.today(), value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    choices = getattr(field, "choices", None) or {}
+    pairs = choices.items() if isinstance(choices, dict) else [c[:2] for c in choices]
+    return str(dict(pairs).get(value, value)) or "empty"
+
+
+def _last_change(appointment: Appointment) -> str:
+    """“Sam Rivera at 14:02”."""
+    entry = audit.latest_of(f"appointment:{appointment.id}")
+    if entry is None:
+        return "Someone"
+    return f"{accounts.name_of(entry.actor)} at {dates.clock_time(entry.at)}"
+
+
+def _ask(
+    appointment: Appointment, error: SyncError | None = None, *, restoring: bool = False
+) -> View:
+    """What has to be decided before it can be moved or restored."""
+    return render_template(
+        "appointments/_ask.html" if _in_dialog() or htmx_request.htmx else "appointments/ask.html",
+        appointment=appointment,
+        restoring=restoring,
+        error=error,
+        clashes=error.clashes if isinstance(error, Clashing) else (),
+        overtaken=isinstance(error, Overtaken),
+        values=request.form,
+        scopes={} if restoring or appointment.series_id is None else SCOPES,
+    ), error.status if error else 409
+
+
+def _done(words: str, day: date, undo: Mapping[str, object] | None = None) -> View:
+    """Said where it was done: in the schedule, whose dialog closes, or on the next page."""
+    if htmx_request.htmx:
+        toast = {"text": words} | ({"undo": undo} if undo else {})
+        events = {"dialog-done": {}, "schedule-changed": {}, "toast": toast}
+        answer: Response = make_response("", 204, trigger=events)
+        return answer
+    flash(words)
+    query: dict[str, Any] = {"from": day.isoformat()}  # a reserved word of Python
+    query["clinician"] = request.args.get("clinician", type=int)
+    return redirect(url_for("schedule.show", **query))
+
+
+def _in_dialog() -> bool:
+    return request.headers.get("HX-Target") == "dialog-body"
+
+
+def _scope(word: str | None) -> Scope | None:
+    return Scope(word) if word in set(Scope) else None
+
+
+def _time(text: str | None) -> time | None:
+    known = text and re.fullmatch(r"(?:[01]\d|2[0-3]):[0-5]\d", text)
+    return time.fromisoformat(text) if text and known else None
 
 
 def _number(text: str | None) -> int | None:

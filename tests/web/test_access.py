@@ -41,11 +41,15 @@ POST accounts.account           302 302 302 302 302
 GET  accounts.sign_in           200 302 302 302 302
 POST accounts.sign_in           302 302 302 302 302
 POST accounts.sign_out          302 302 302 302 302
+POST appointments.add_client      302 403 403 200 200
 POST appointments.cancel        302 302 404 302 302
 GET  appointments.edit          302 200 404 200 200
 POST appointments.edit          302 302 404 302 302
+GET  appointments.find_clients    302 200 200 200 200
+POST appointments.move            302 302 404 302 302
 GET  appointments.new           302 200 200 200 200
 POST appointments.new           302 302 422 302 302
+POST appointments.restore         302 302 404 302 302
 POST clients.archive            302 403 403 302 302
 POST clients.change             302 403 403 302 302
 GET  clients.listed             302 200 200 200 200
@@ -57,6 +61,9 @@ GET  duplicates.choose          302 403 403 200 200
 GET  duplicates.merge           302 403 403 200 200
 POST duplicates.merge           302 403 403 302 302
 GET  duplicates.suggested       302 403 403 200 200
+GET  exports.choose             302 200 200 200 200
+POST exports.clients            302 403 403 200 200
+POST exports.schedule           302 200 422 200 200
 OPTIONS feeds.options           204 204 204 204 204
 GET  feeds.read                 200 200 200 200 200
 POST feeds.refuse               405 405 405 405 405
@@ -244,11 +251,19 @@ class Things:
         forms: dict[str, dict[str, object]] = {
             "accounts.account": {"old": PASSWORD, "new": PASSWORD, "again": PASSWORD},
             "accounts.sign_in": {"email": "sam@example.com", "password": PASSWORD},
+            "appointments.add_client": {"name": "Nora Quist"},
             "appointments.edit": appointment,
+            "appointments.move": {"start": "2026-12-03T10:00", "despite": "Both agreed"},
             "appointments.new": appointment,
             "clients.change": client,
             "clients.new": client,
             "duplicates.merge": {"kept": self.client},
+            "exports.schedule": {
+                "clinician": self.clinician,
+                "first": "2026-11-01",
+                "last": "2026-12-31",
+                "format": "csv",
+            },
             "holidays.listed": {"name": "Winter", "first_day": "2026-12-24"},
             "imports.upload": {
                 "clinician": self.clinician,
@@ -472,7 +487,8 @@ POSTS = [route for route in EXPECTED if route[1] == "POST" and route[0] != "feed
 
 # Signed in, shared and set up already, or only looking.
 NOTHING_TO_CHANGE = set(
-    "accounts.sign_in imports.preview links.allow setup.begin setup.fill".split()
+    "accounts.sign_in appointments.restore imports.preview links.allow"
+    " setup.begin setup.fill".split()
 )
 
 

@@ -1,0 +1,300 @@
+import json
+from collections.abc import Callable
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from sync_ui.domain.event import Status
+from sync_ui.models import Appointment, Client, db
+from sync_ui.services import appointments
+from tests.practice import Book, Practice, csrf_token
+
+BrowserOf = Callable[[str], FlaskClient]
+
+IN_DIALOG = {"HX-Request": "true", "HX-Target": "dialog-body"}
+
+
+class Desk:
+    """Someone at the schedule, who sends forms as a browser does."""
+
+    def __init__(self, browser: FlaskClient) -> None:
+        self.browser = browser
+        self.token = csrf_token(browser, "/account")
+
+    def send(self, address: str, *, in_dialog: bool = False, **form: object) -> TestResponse:
+        data = {"csrf_token": self.token, **form}
+        return self.browser.post(address, data=data, headers=IN_DIALOG if in_dialog else {})
+
+
+@pytest.fixture
+def sam(practice: Practice, browser_of: BrowserOf) -> Desk:
+    return Desk(browser_of("sam@example.com"))
+
+
+@pytest.fixture
+def unlu(practice: Practice, browser_of: BrowserOf) -> Desk:
+    return Desk(browser_of("unlu@example.com"))
+
+
+def wanted(practice: Practice, **changes: object) -> dict[str, object]:
+    """What the form sends for an hour on Tuesday with Dr. Ünlü."""
+    return {
+        "clinician": practice.unlu.clinician_id,
+        "kind": "session",
+        "date": "2026-11-24",
+        "start": "10:00",
+        "minutes": "50",
+        "type": "0",
+        "repeats": "",
+        "location": "",
+        "status": "scheduled",
+        "scope": "this",
+    } | changes
+
+
+def stored() -> list[tuple[str, list[str], str]]:
+    db.session.rollback()
+    return [
+        (f"{a.starts_local:%m-%d %H:%M}", [c.first_name for c in a.clients], a.status.value)
+        for a in db.session.scalars(select(Appointment).order_by(Appointment.starts_at))
+    ]
+
+
+def fresh(appointment_id: int) -> Appointment:
+    db.session.rollback()
+    return db.session.get_one(Appointment, appointment_id)
+
+
+def triggered(answer: TestResponse) -> dict[str, object]:
+    assert answer.status_code == 204, answer.text
+    found: dict[str, object] = json.loads(answer.headers["HX-Trigger"])
+    return found
+
+
+def test_a_gap_that_was_pressed_is_filled_in(practice: Practice, sam: Desk) -> None:
+    address = f"/calendar/new?date=2026-12-03&start=14:30&minutes=80&client={practice.jane}"
+
+    text = sam.browser.get(f"{address}&clinician={practice.anna.clinician_id}").text
+
+    assert 'value="2026-12-03"' in text
+    assert 'value="14:30"' in text
+    assert 'name="minutes" type="number" value="80"' in text
+    assert f'name="clients" value="{practice.jane}" checked' in text
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    ["date=2026-02-30&start=24:61&minutes=-5", "date=x&start=x&minutes=x&clinician=x&client=9"],
+)
+def test_a_nonsensical_gap_is_an_empty_form(sam: Desk, nonsense: str) -> None:
+    answer = sam.browser.get(f"/calendar/new?{nonsense}")
+
+    assert answer.status_code == 200
+    assert 'value="09:00"' in answer.text
+
+
+def test_without_script_a_few_letters_book_the_client_they_can_only_mean(
+    practice: Practice, sam: Desk
+) -> None:
+    assert sam.send("/calendar/new", **wanted(practice, find="jan")).status_code == 302
+    assert stored() == [("11-24 10:00", ["Jane"], "scheduled")]
+
+    two = sam.send("/calendar/new", **wanted(practice, find="smith", start="12:00"))
+    nobody = sam.send("/calendar/new", **wanted(practice, find="nemo", start="12:00"))
+
+    assert (two.status_code, nobody.status_code) == (422, 422)
+    assert "Several clients fit. Tick one." in two.text
+    assert f'value="{practice.mark}"> Mark Smith' in two.text
+    assert "No client has this name." in nobody.text
+    assert len(stored()) == 1
+
+
+def test_a_clinician_books_no_client_of_anothers(
+    practice: Practice, book: Book, unlu: Desk
+) -> None:
+    book(practice.jane, at="2026-11-02 10:00")
+    own = unlu.send("/calendar/new", **wanted(practice, clients=practice.jane))
+    anothers = unlu.send("/calendar/new", **wanted(practice, clients=practice.zoe, start="12:00"))
+
+    assert (own.status_code, anothers.status_code) == (302, 422)
+    assert "Zoë" not in anothers.text
+    assert len(stored()) == 2
+    found = unlu.browser.get("/calendar/clients?find=smith").text
+    assert ("Jane Smith" in found, "Mark Smith" in found) == (True, False)
+    assert "as a new client" not in found
+
+
+def test_a_missing_client_is_added_while_booking(practice: Practice, sam: Desk) -> None:
+    assert (
+        "Add “Nora Quist” as a new client"
+        in sam.browser.get("/calendar/clients?find=Nora Quist").text
+    )
+
+    chip = sam.send("/calendar/clients", in_dialog=True, name="Nora Quist")
+
+    added = db.session.scalars(select(Client).where(Client.first_name == "Nora")).one()
+    assert added.last_name == "Quist"
+    assert f'name="clients" value="{added.id}" checked' in chip.text
+
+
+def test_a_clash_is_shown_with_what_it_collides_with_and_takes_a_reason(
+    practice: Practice, book: Book, sam: Desk
+) -> None:
+    book(practice.mark)
+
+    asked = sam.send(
+        "/calendar/new",
+        in_dialog=True,
+        **wanted(practice, clients=practice.jane, note="Bring form"),
+    )
+
+    assert asked.status_code == 409
+    assert "The clinician is busy: Mark Smith" in asked.text
+    assert "Bring form" in asked.text
+    assert f'value="{practice.jane}" checked' in asked.text
+    assert len(stored()) == 1
+    done = sam.send(
+        "/calendar/new",
+        in_dialog=True,
+        **wanted(practice, clients=practice.jane, despite="They come together"),
+    )
+    assert triggered(done)["toast"] == {"text": "The appointment is in the schedule."}
+    db.session.rollback()
+    assert [a.clash_reason for a in db.session.scalars(select(Appointment))] == [
+        "",
+        "They come together",
+    ]
+
+
+def test_the_second_of_two_editors_sees_what_changed_and_loses_nothing(
+    practice: Practice, book: Book, sam: Desk, unlu: Desk
+) -> None:
+    found = book(practice.jane).id
+    first = wanted(practice, clients=practice.jane, start="14:00", revision="0")
+    second = wanted(practice, clients=practice.jane, note="Bring the form", revision="0")
+    assert sam.send(f"/calendar/{found}", **first).status_code == 302
+
+    refused = unlu.send(f"/calendar/{found}", **second)
+
+    assert refused.status_code == 409
+    assert "Sam Rivera at" in refused.text
+    assert "<dt>Start</dt><dd>2:00 PM</dd>" in " ".join(refused.text.split())
+    assert "Bring the form" in refused.text
+    assert 'name="revision" type="hidden" value="1"' in refused.text
+    assert stored() == [("11-24 14:00", ["Jane"], "scheduled")]
+    again = unlu.send(f"/calendar/{found}", **(second | {"start": "14:00", "revision": "1"}))
+    assert again.status_code == 302
+    saved = fresh(found)
+    assert (f"{saved.starts_local:%H:%M}", saved.note) == ("14:00", "Bring the form")
+
+
+def test_dragging_moves_and_undo_puts_back(practice: Practice, book: Book, sam: Desk) -> None:
+    found = book(practice.jane).id
+    to = {"start": "2026-11-25T15:30", "minutes": "80", "revision": "0"}
+
+    moved = triggered(sam.send(f"/calendar/{found}/move", in_dialog=True, **to))
+
+    assert stored() == [("11-25 15:30", ["Jane"], "scheduled")]
+    toast = moved["toast"]
+    assert isinstance(toast, dict)
+    assert toast["text"] == "Moved to Wednesday, November 25, 3:30 PM."
+    undone = sam.send(toast["undo"]["url"], in_dialog=True, **toast["undo"]["values"])
+    assert undone.status_code == 204
+    assert stored() == [("11-24 10:00", ["Jane"], "scheduled")]
+    back = fresh(found)
+    assert (back.ends_at - back.starts_at).total_seconds() == 50 * 60
+
+
+def test_dragging_onto_another_appointment_asks(practice: Practice, book: Book, sam: Desk) -> None:
+    found = book(practice.jane).id
+    book(practice.mark, at="2026-11-25 15:00")
+    to = {"start": "2026-11-25T15:30", "minutes": "50", "revision": "0"}
+
+    asked = sam.send(f"/calendar/{found}/move", in_dialog=True, **to)
+
+    assert asked.status_code == 409
+    assert "The clinician is busy: Mark Smith" in asked.text
+    assert 'name="start" value="2026-11-25T15:30"' in asked.text
+    done = sam.send(f"/calendar/{found}/move", in_dialog=True, **to, despite="Agreed by phone")
+    assert done.status_code == 204
+    assert stored()[1] == ("11-25 15:30", ["Jane"], "scheduled")
+
+
+def test_dragging_what_somebody_else_has_moved_asks(
+    practice: Practice, book: Book, sam: Desk
+) -> None:
+    found = book(practice.jane).id
+    appointments.cancel(practice.unlu, found)
+
+    asked = sam.send(
+        f"/calendar/{found}/move", in_dialog=True, start="2026-11-25T15:30", revision="0"
+    )
+
+    assert asked.status_code == 409
+    assert "Someone changed this appointment in the meantime" in asked.text
+
+
+@pytest.mark.parametrize("start", ["", "yesterday", "2026-13-01T10:00", "9999-12-31T23:00"])
+def test_dragging_to_nowhere_is_refused(
+    practice: Practice, book: Book, sam: Desk, start: str
+) -> None:
+    found = book(practice.jane).id
+
+    answer = sam.send(f"/calendar/{found}/move", in_dialog=True, start=start, minutes="999999999")
+
+    assert answer.status_code == 422
+    assert stored() == [("11-24 10:00", ["Jane"], "scheduled")]
+
+
+def test_dragging_to_another_column_hands_over(practice: Practice, book: Book, sam: Desk) -> None:
+    found = book(practice.jane).id
+
+    sam.send(
+        f"/calendar/{found}/move",
+        in_dialog=True,
+        start="2026-11-24T10:00",
+        clinician=practice.anna.clinician_id,
+    )
+
+    assert fresh(found).clinician_id == practice.anna.clinician_id
+
+
+def test_a_clinician_hands_nothing_over(practice: Practice, book: Book, unlu: Desk) -> None:
+    found = book(practice.jane).id
+
+    answer = unlu.send(
+        f"/calendar/{found}/move",
+        start="2026-11-24T10:00",
+        clinician=practice.anna.clinician_id,
+    )
+
+    assert answer.status_code == 404
+    assert fresh(found).clinician_id == practice.unlu.clinician_id
+
+
+def test_cancelling_can_be_undone(practice: Practice, book: Book, sam: Desk) -> None:
+    found = book(practice.jane).id
+
+    cancelled = triggered(sam.send(f"/calendar/{found}/cancel", in_dialog=True, late="yes"))
+
+    assert fresh(found).status is Status.LATE_CANCELLED
+    toast = cancelled["toast"]
+    assert isinstance(toast, dict)
+    assert sam.send(toast["undo"]["url"], in_dialog=True).status_code == 204
+    assert stored() == [("11-24 10:00", ["Jane"], "scheduled")]
+
+
+def test_the_video_room_needs_an_address_and_telehealth(practice: Practice, sam: Desk) -> None:
+    address = "https://video.example.com/unlu"
+    wrong = [
+        wanted(practice, location="Telehealth", telehealth_address="javascript:alert(1)"),
+        wanted(practice, location="Telehealth", telehealth_address="https://"),
+        wanted(practice, location="Room 2", telehealth_address=address),
+    ]
+
+    assert [sam.send("/calendar/new", **form).status_code for form in wrong] == [422] * 3
+    right = wanted(practice, location="Telehealth", telehealth_address=address)
+    assert sam.send("/calendar/new", **right).status_code == 302
+    assert db.session.scalars(select(Appointment)).one().telehealth_address == address
