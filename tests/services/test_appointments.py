@@ -1,6 +1,8 @@
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
+from flask import Flask
 from sqlalchemy import func, select
 
 from sync_ui.domain.event import Status
@@ -8,6 +10,7 @@ from sync_ui.errors import Conflict, Invalid, NotFound
 from sync_ui.models import Appointment, db
 from sync_ui.services import appointments
 from sync_ui.services.appointments import Plan
+from sync_ui.services.clashes import Clashing
 from tests.practice import ZONE, Book, Practice
 
 TEN = datetime(2026, 11, 24, 10)
@@ -143,3 +146,23 @@ def test_an_appointment_in_the_odd_hour_lasts_as_long_as_it_says(
     found = appointments.moments(plan(starts, minutes))
 
     assert tuple(f"{moment:%H:%M}" for moment in found) == moments
+
+
+def test_fifty_simultaneous_bookings_of_one_slot_make_one(app: Flask, practice: Practice) -> None:
+    """Fifty browsers, sixteen of them at a time, as many as the server has threads."""
+    assert practice.unlu.clinician_id is not None
+    db.session.rollback()
+
+    def book(_: int) -> bool:
+        with app.app_context():
+            assert practice.unlu.clinician_id is not None
+            try:
+                appointments.create(practice.sam, practice.unlu.clinician_id, plan())
+            except Clashing:
+                return False
+            return True
+
+    with ThreadPoolExecutor(16) as browsers:
+        booked = list(browsers.map(book, range(50)))
+
+    assert (booked.count(True), count()) == (1, 1)
