@@ -65,8 +65,10 @@ def in_order(event: Event) -> tuple[datetime, str]:
     return datetime.combine(starts, time(), UTC), event.uid
 
 
-def write_event(event: Event, *, transparent: bool = False) -> str:
+def write_event(event: Event, *, transparent: bool = False, cancelled: bool = False) -> str:
     """One VEVENT, line breaks included; `transparent` leaves the time free.
+
+    A `cancelled` one is for exports: it never gets into a feed.
 
     Raises `ValueError` for a moment without a time zone.
     """
@@ -75,7 +77,7 @@ def write_event(event: Event, *, transparent: bool = False) -> str:
     changed = _utc(event.changed_at)
     location = _line("LOCATION", event.location) if event.location else ""
     description = _line("DESCRIPTION", event.description) if event.description else ""
-    if transparent:
+    if transparent or cancelled:
         transp, busy = "TRANSPARENT", "FREE"
     else:
         transp, busy = "OPAQUE", "OOF" if event.out_of_office else "BUSY"
@@ -90,7 +92,7 @@ def write_event(event: Event, *, transparent: bool = False) -> str:
         f"{_line('SUMMARY', event.summary)}"
         f"{location}"
         f"{description}"
-        "STATUS:CONFIRMED\r\n"
+        f"STATUS:{'CANCELLED' if cancelled else 'CONFIRMED'}\r\n"
         f"TRANSP:{transp}\r\n"
         f"X-MICROSOFT-CDO-BUSYSTATUS:{busy}\r\n"
         # Google shows events without a CLASS to whoever sees the calendar.
