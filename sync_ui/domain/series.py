@@ -100,9 +100,10 @@ class Pattern:
         else:
             rule, mapping = self._to_other_days(rule, old, new)
         if parsed.until is not None:
-            last = mapping(self.by_rule(self.starts, _END)[-1])
+            every = self.by_rule(self.starts, _END)
+            last = mapping(every[-1] if every else self.starts)
             assert last is not None
-            rule = rules.ended(rule, last=last if parsed.hours else last.date())
+            rule = _ended(rule, [last] if every else [], last, counted=False)
         starts = mapping(self.starts)
         additions = [mapping(each) for each in self.additions]
         if starts is None or None in additions:
