@@ -1,57 +1,182 @@
-"""The schedule as people look at it: days with their appointments."""
+"""The schedule as people look at it: a span of days with what is booked in them."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from itertools import groupby
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
-from sqlalchemy.orm import selectinload
+from sqlalchemy import Row, Select, select
 
+from sync_ui.domain.colours import Colour
+from sync_ui.domain.event import Kind, Status
 from sync_ui.domain.roles import Permission
-from sync_ui.models import Appointment, AppointmentClient, Clinician, db
+from sync_ui.errors import NotFound
+from sync_ui.models import (
+    Appointment,
+    AppointmentClient,
+    AppointmentType,
+    Client,
+    Clinician,
+    Holiday,
+    db,
+)
 from sync_ui.services import access, practice
 from sync_ui.services.access import Actor
 
+DAY = timedelta(days=1)
+
 
 @dataclass(frozen=True, slots=True)
-class Day:
-    """One day of the agenda, with the appointments that touch it."""
+class Slot:
+    """What is booked, as the practice's wall shows it.
 
-    date: date
-    appointments: list[Appointment]
+    `starts` and `ends` are wall times in the practice's zone, without one; of
+    all-day ones midnights, the last exclusive. `minutes` is how long it really
+    takes, also over a change of the clocks. `clients` are full names.
+    """
+
+    id: int
+    clinician_id: int
+    clinician: str
+    clinician_colour: Colour
+    starts: datetime
+    ends: datetime
+    minutes: int
+    all_day: bool
+    kind: Kind
+    status: Status
+    title: str
+    clients: tuple[str, ...]
+    type: str | None
+    type_colour: Colour | None
+    location: str
+    telehealth: bool
+    repeats: bool
+    revision: int
 
 
-def agenda(actor: Actor, first: date, days: int, clinician_id: int | None = None) -> list[Day]:
-    """`days` days from `first` on in the practice's zone; of one clinician, or of all the actor's.
+def between(
+    actor: Actor, first: date, days: int, clinician_ids: Collection[int] = ()
+) -> list[Slot]:
+    """What touches `days` days from `first` on, by start; of everyone if nobody is named.
 
-    Raises NotFound for a clinician whose schedule is not the actor's.
+    One query, however much is booked. Raises NotFound for a clinician whose
+    schedule is not the actor's.
     """
     zone = ZoneInfo(practice.get().zone)
-    starts = datetime.combine(first, time(), zone)
-    ends = datetime.combine(first + timedelta(days=days), time(), zone)
-    wanted = (
-        select(Appointment)
-        .join(Clinician)
-        .where(Appointment.ends_at > starts, Appointment.starts_at < ends)
-        .order_by(Appointment.starts_at, Clinician.name, Appointment.id)
-        .options(
-            selectinload(Appointment.attendance).joinedload(AppointmentClient.client),
-            selectinload(Appointment.clinician),
-        )
+    wanted = _booked().where(
+        Appointment.ends_at > datetime.combine(first, time(), zone),
+        Appointment.starts_at < datetime.combine(first + timedelta(days=days), time(), zone),
     )
-    if clinician_id is not None:
-        access.clinician(actor, clinician_id)
-        wanted = wanted.where(Appointment.clinician_id == clinician_id)
+    if clinician_ids:
+        for clinician_id in clinician_ids:
+            _require(actor, clinician_id)
+        wanted = wanted.where(Appointment.clinician_id.in_(clinician_ids))
     elif not actor.may(Permission.EVERY_SCHEDULE):
         wanted = wanted.where(Appointment.clinician_id == actor.clinician_id)
-    found = list(db.session.scalars(wanted))
-    dates = [first + timedelta(days=n) for n in range(days)]
-    return [Day(day, [a for a in found if _touches(a, day, zone)]) for day in dates]
+    # A couple's or a group's rows follow each other.
+    found = groupby(db.session.execute(wanted), key=lambda row: row.id)
+    return [_slot(list(rows), zone) for _, rows in found]
 
 
-def _touches(appointment: Appointment, day: date, zone: ZoneInfo) -> bool:
-    starts = appointment.starts_at.astimezone(zone)
-    ends = appointment.ends_at.astimezone(zone)
-    return starts.date() <= day and (
-        ends > datetime.combine(day, time(), zone) or starts.date() == day
+def on(slots: Iterable[Slot], day: date) -> list[Slot]:
+    """Those that touch the day."""
+    midnight = datetime.combine(day, time())
+    return [
+        slot
+        for slot in slots
+        if slot.starts < midnight + DAY and (slot.ends > midnight or slot.starts >= midnight)
+    ]
+
+
+def holidays(first: date, days: int) -> list[Holiday]:
+    """Those that touch `days` days from `first` on."""
+    return list(
+        db.session.scalars(
+            select(Holiday)
+            .where(Holiday.last_day >= first, Holiday.first_day < first + timedelta(days=days))
+            .order_by(Holiday.first_day, Holiday.id)
+        )
     )
+
+
+def _require(actor: Actor, clinician_id: int) -> None:
+    # What no row can have as its id, no database takes as a number.
+    if not 0 < clinician_id <= access.LARGEST_ID or not access.may_schedule(actor, clinician_id):
+        raise NotFound("There is no such clinician.")
+
+
+def _booked() -> Select[Any]:
+    """Columns, since there are many: a row for each client, or one where there is none."""
+    columns: Select[Any] = (
+        select(
+            Appointment.id,
+            Appointment.clinician_id,
+            Clinician.name.label("clinician"),
+            Clinician.colour.label("clinician_colour"),
+            Appointment.zone,
+            Appointment.starts_local,
+            Appointment.starts_at,
+            Appointment.ends_at,
+            Appointment.all_day,
+            Appointment.kind,
+            Appointment.status,
+            Appointment.title,
+            AppointmentType.name.label("type"),
+            AppointmentType.colour.label("type_colour"),
+            Appointment.location,
+            Appointment.telehealth_address,
+            Appointment.series_id,
+            Appointment.revision,
+            Client.first_name,
+            Client.last_name,
+        )
+        .join(Clinician, Clinician.id == Appointment.clinician_id)
+        .outerjoin(AppointmentType, AppointmentType.id == Appointment.type_id)
+        .outerjoin(AppointmentClient, AppointmentClient.appointment_id == Appointment.id)
+        .outerjoin(Client, Client.id == AppointmentClient.client_id)
+        .order_by(Appointment.starts_at, Clinician.name, Appointment.id, AppointmentClient.position)
+    )
+    return columns
+
+
+def _slot(rows: list[Row[Any]], zone: ZoneInfo) -> Slot:
+    row = rows[0]
+    starts, ends = _walls(row, zone)
+    return Slot(
+        id=row.id,
+        clinician_id=row.clinician_id,
+        clinician=row.clinician,
+        clinician_colour=row.clinician_colour,
+        starts=starts,
+        ends=ends,
+        minutes=int((row.ends_at - row.starts_at).total_seconds() // 60),
+        all_day=row.all_day,
+        kind=row.kind,
+        status=row.status,
+        title=row.title,
+        clients=tuple(
+            f"{each.first_name} {each.last_name}".strip()
+            for each in rows
+            if each.first_name is not None
+        ),
+        type=row.type,
+        type_colour=row.type_colour,
+        location=row.location,
+        telehealth=bool(row.telehealth_address),
+        repeats=row.series_id is not None,
+        revision=row.revision,
+    )
+
+
+def _walls(row: Row[Any], zone: ZoneInfo) -> tuple[datetime, datetime]:
+    if row.all_day:
+        # Days are days wherever they were booked.
+        last = row.ends_at.astimezone(ZoneInfo(row.zone)).replace(tzinfo=None)
+        return row.starts_local, max(last, row.starts_local + DAY)
+    starts = row.starts_at.astimezone(zone).replace(tzinfo=None)
+    ends = row.ends_at.astimezone(zone).replace(tzinfo=None)
+    # In the hour that the clocks repeat, 1:50 can come before 1:10: then its length tells the end.
+    return starts, ends if ends > starts else starts + (row.ends_at - row.starts_at)

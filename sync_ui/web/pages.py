@@ -86,7 +86,8 @@ def _common() -> dict[str, object]:
 
 
 def _navigation() -> list[Place]:
-    here = request.blueprint
+    # An appointment's page belongs to the schedule.
+    here = "schedule" if request.blueprint == "appointments" else request.blueprint
     return [
         Place(label, url_for(endpoint), endpoint.partition(".")[0] == here)
         for label, endpoint, needed in PLACES

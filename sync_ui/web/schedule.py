@@ -1,15 +1,17 @@
-"""The schedule: what is planned, day by day."""
+"""The schedule: what is planned, as a calendar and as a list of days."""
 
-from datetime import timedelta
+from collections.abc import Collection
+from datetime import date, datetime, timedelta
 
 from flask import Blueprint, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from sync_ui.domain.event import GONE, Status
+from sync_ui.domain.event import GONE, TELEHEALTH, Kind, Status
 from sync_ui.domain.roles import Permission
-from sync_ui.models import Appointment
+from sync_ui.errors import Invalid, NotFound
+from sync_ui.models import Clinician, Holiday
 from sync_ui.services import access, links, people, schedule
-from sync_ui.services.schedule import Day
+from sync_ui.services.schedule import DAY, Slot
 from sync_ui.web import dates
 from sync_ui.web.appointments import KINDS, STATUSES, near_date
 from sync_ui.web.signing import actor, guard
@@ -19,68 +21,183 @@ blueprint = Blueprint("schedule", __name__, url_prefix="/calendar")
 View = str | Response | tuple[str, int]
 
 DAYS_SHOWN = 7
+MOST_DAYS = 62
+
+# The views, what their buttons say, and the keys that press these.
+VIEWS = {
+    "day": ("Day", "d"),
+    "team": ("Team day", "s"),
+    "work-week": ("Work week", "k"),
+    "week": ("Week", "w"),
+    "month": ("Month", "m"),
+    "agenda": ("Agenda", "a"),
+}
 
 
 @blueprint.get("")
 @guard(Permission.OWN_SCHEDULE)
 def show() -> View:
-    first = near_date(request.args.get("from")) or dates.today()
-    clinician_id = request.args.get("clinician", type=int)
+    """The page; its script draws the calendar, but the agenda is drawn here."""
+    first = near_date(request.args.get("date") or request.args.get("from")) or dates.today()
     clinicians = people.visible(actor())
-    found = schedule.agenda(actor(), first, DAYS_SHOWN, clinician_id)
-    several = len(clinicians) > 1 and clinician_id is None
+    chosen = _chosen(clinicians)
+    view = _view(clinicians)
+    days: list[dict[str, object]] = []
+    if view == "agenda":
+        found = schedule.between(actor(), first, DAYS_SHOWN, chosen)
+        several = len(clinicians) > 1 and len(chosen) != 1
+        days = [_day(first + n * DAY, found, several) for n in range(DAYS_SHOWN)]
     return render_template(
-        "schedule/agenda.html",
-        days=[_day(day, with_clinician=several) for day in found],
+        "schedule/show.html",
+        view=view,
+        views={key: words for key, words in VIEWS.items() if key != "team" or len(clinicians) > 1},
+        days=days,
         first=first,
-        last=first + timedelta(days=DAYS_SHOWN - 1),
-        previous=first - timedelta(days=DAYS_SHOWN),
-        following=first + timedelta(days=DAYS_SHOWN),
+        last=first + (DAYS_SHOWN - 1) * DAY,
+        step=timedelta(days=DAYS_SHOWN),
         today=dates.today(),
         clinicians=clinicians,
-        clinician_id=clinician_id,
-        sync_url=_sync_url(clinician_id),
+        chosen=chosen,
+        zone=dates.zone().key,
+        american=dates.american(),
+        sync_url=_sync_url(chosen),
     )
 
 
-def _sync_url(clinician_id: int | None) -> str | None:
+@blueprint.get("/events")
+@guard(Permission.OWN_SCHEDULE)
+def events() -> dict[str, object] | list[dict[str, object]] | tuple[dict[str, object], int]:
+    """What is booked in a span, as the calendar's script takes it: wall times of the practice."""
+    chosen = request.args.getlist("clinician", type=int)
+    try:
+        first, days = _span(request.args.get("start"), request.args.get("end"))
+        found = schedule.between(actor(), first, days, chosen)
+    except (Invalid, NotFound) as error:
+        return {"sentence": error.sentence}, error.status
+    by_type = len(chosen) == 1 or not actor().may(Permission.EVERY_SCHEDULE)
+    closed = schedule.holidays(first, days)
+    whom = chosen or [found.id for found in people.visible(actor())] if closed else []
+    address = url_for("schedule.show")
+    booked = [_event(slot, address, by_type=by_type) for slot in found]
+    return booked + [_closed(day, whom) for day in closed]
+
+
+def _view(clinicians: list[Clinician]) -> str:
+    """The view asked for; else what the actor will want to see first."""
+    asked = request.args.get("view", "agenda" if "from" in request.args else "")
+    if asked in VIEWS:
+        return asked
+    return "team" if len(clinicians) > 1 and actor().clinician_id is None else "week"
+
+
+def _chosen(clinicians: list[Clinician]) -> list[int]:
+    """Whom the address names; nobody means everyone. Raises NotFound."""
+    chosen = list(dict.fromkeys(request.args.getlist("clinician", type=int)))
+    for unlisted in set(chosen) - {found.id for found in clinicians}:
+        access.clinician(actor(), unlisted)
+    return chosen
+
+
+def _sync_url(chosen: list[int]) -> str | None:
     """Sync Calendar of the clinician whose schedule is shown, if the actor keeps their links."""
-    if clinician_id is None:
+    if len(chosen) != 1:
         return None
-    calendar = access.calendar_of(access.clinician(actor(), clinician_id))
+    calendar = access.calendar_of(access.clinician(actor(), chosen[0]))
     return url_for("links.sync", key=links.key(calendar))
 
 
-def _day(day: Day, *, with_clinician: bool) -> dict[str, object]:
+def _span(start: str | None, end: str | None) -> tuple[date, int]:
+    first, over = near_date(start), near_date(end)
+    if first is None or over is None or not 0 < (over - first).days <= MOST_DAYS:
+        raise Invalid(f"Ask for 1 to {MOST_DAYS} days: start and end as in 2026-11-23.")
+    return first, (over - first).days
+
+
+def _event(slot: Slot, address: str, *, by_type: bool) -> dict[str, object]:
+    """As EventCalendar reads it; `extendedProps` are ours."""
+    gone = slot.status in GONE
+    facts: dict[str, object] = {
+        "type": slot.type,
+        "location": slot.location,
+        "status": "" if slot.status is Status.SCHEDULED else STATUSES[slot.status.value],
+        "telehealth": slot.telehealth or slot.location == TELEHEALTH,
+        "repeats": slot.repeats,
+    }
+    event: dict[str, object] = {
+        "id": str(slot.id),
+        "resourceIds": [str(slot.clinician_id)],
+        "start": _wall(slot.starts, all_day=slot.all_day),
+        "end": _wall(slot.ends, all_day=slot.all_day),
+        "title": _title(slot),
+        "allDay": slot.all_day,
+        "classNames": _classes(slot, by_type=by_type),
+        "extendedProps": {
+            "url": f"{address}/{slot.id}",
+            "revision": slot.revision,
+            "minutes": slot.minutes,
+            "clinician": slot.clinician,
+        }
+        | {key: value for key, value in facts.items() if value},
+    }
+    return event | {"editable": False} if gone else event
+
+
+def _classes(slot: Slot, *, by_type: bool) -> list[str]:
+    colour = slot.type_colour if by_type and slot.type_colour else slot.clinician_colour
+    classes = [f"colour-{colour.value}"]
+    if slot.status in GONE:
+        classes.append("event-gone")
+    if slot.status is Status.NO_SHOW:
+        classes.append("event-no-show")
+    if slot.kind is Kind.TIME_OFF:
+        classes.append("event-time-off")
+    return classes
+
+
+def _closed(holiday: Holiday, clinician_ids: Collection[int]) -> dict[str, object]:
+    return {
+        "id": f"holiday-{holiday.id}",
+        "resourceIds": [str(clinician_id) for clinician_id in clinician_ids],
+        "start": holiday.first_day.isoformat(),
+        "end": (holiday.last_day + DAY).isoformat(),
+        "title": holiday.name,
+        "allDay": True,
+        "display": "background",
+        "classNames": ["holiday"],
+    }
+
+
+def _wall(when: datetime, *, all_day: bool) -> str:
+    return when.date().isoformat() if all_day else when.isoformat(timespec="minutes")
+
+
+def _title(slot: Slot) -> str:
+    return " & ".join(slot.clients) or slot.title or KINDS[slot.kind.value]
+
+
+def _day(day: date, slots: list[Slot], several: bool) -> dict[str, object]:
     """One day as the agenda's macro takes it."""
     return {
-        "label": dates.day(day.date),
-        "today": day.date == dates.today(),
-        "events": [_event(each, with_clinician=with_clinician) for each in day.appointments],
+        "label": dates.day(day),
+        "today": day == dates.today(),
+        "events": [_item(slot, with_clinician=several) for slot in schedule.on(slots, day)],
     }
 
 
-def _event(appointment: Appointment, *, with_clinician: bool) -> dict[str, object]:
-    kind = KINDS[appointment.kind.value]
-    names = [f"{c.first_name} {c.last_name}".strip() for c in appointment.clients]
-    title = " & ".join(names) or appointment.title or kind
-    facts = [kind if kind != title else "", appointment.location]
+def _item(slot: Slot, *, with_clinician: bool) -> dict[str, object]:
+    title, kind = _title(slot), slot.type or KINDS[slot.kind.value]
+    facts = [kind if kind != title else "", slot.location]
     if with_clinician:
-        facts.insert(0, appointment.clinician.name)
+        facts.insert(0, slot.clinician)
     return {
-        "time": _span(appointment),
+        "time": "All day" if slot.all_day else dates.span(slot.starts, slot.ends),
         "title": title,
-        "href": url_for("appointments.edit", appointment_id=appointment.id),
+        "href": url_for("appointments.edit", appointment_id=slot.id),
         "meta": "\u00a0· ".join(fact for fact in facts if fact),
-        "badges": _badges(appointment.status),
-        "gone": appointment.status in GONE,
+        "badges": _badges(slot.status),
+        "gone": slot.status in GONE,
+        "colour": slot.clinician_colour.value if with_clinician else "",
     }
-
-
-def _span(appointment: Appointment) -> str:
-    if appointment.all_day:
-        return "All day"
-    return dates.span(appointment.starts_at, appointment.ends_at)
 
 
 def _badges(status: Status) -> list[tuple[str, str]]:

@@ -72,6 +72,7 @@ NO_PAGES = {
     "links.preview",
     "pages.home",
     "pages.robots",
+    "schedule.events",
     "static",
 }
 

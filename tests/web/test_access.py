@@ -121,6 +121,7 @@ POST practice.places            302 403 403 403 302
 POST practice.remove_place      302 403 403 403 302
 GET  practice.settings          302 403 403 403 200
 POST practice.settings          302 403 403 403 302
+GET  schedule.events            302 200 404 200 200
 GET  schedule.show              302 200 404 200 200
 GET  setup.begin                302 302 302 302 302
 POST setup.begin                302 302 302 302 302
@@ -222,6 +223,11 @@ class Things:
         query: dict[str, dict[str, object]] = {
             "clients.archive": {"client_id": self.twin},
             "clients.restore": {"client_id": self.left},
+            "schedule.events": {
+                "start": "2026-11-23",
+                "end": "2026-11-30",
+                "clinician": self.clinician,
+            },
             "schedule.show": {"clinician": self.clinician},
             "links.preview": {"mode": "initials"},
         }
