@@ -238,15 +238,12 @@ def _begin(
 ) -> Turns:
     """A series with its turns, from the first one on, however far away that is.
 
-    The `first` may be there; if a file brought it, the series is that of the file no more.
+    The `first` may be there already.
     """
     starts_at, _ = moments(plan)
     series = turns.series_of(
         clinician_id, plan, pattern, max(horizon(), starts_at + timedelta(seconds=1))
     )
-    if first is not None and first.import_key is not None:
-        series.import_key, series.import_digest = first.import_key, turns.EDITED_HERE
-        first.import_key = None
     session.add(series)
     session.flush()
     if first is not None:

@@ -21,9 +21,6 @@ from sync_ui.services import appointments
 from sync_ui.services.plans import Plan, moments
 from sync_ui.services.practice import one_line, visible
 
-# In `Series.import_digest`: the series goes its own way, and no import of its file may touch it.
-EDITED_HERE = "edited here"
-
 
 class Field(StrEnum):
     """What can be said of one turn alone: the words in `Appointment.own`.
@@ -237,7 +234,6 @@ class Turns:
                 for column in _COLUMNS.get(field, ())
             },
         )
-        self._leave_file()
         _say(self.series, plan, fields)
         self.series.client_ids = [client.id for client in self._plan.clients]
         changed = []
@@ -324,11 +320,6 @@ class Turns:
     def _set(self, pattern: Pattern) -> None:
         self._pattern = pattern
         _time(self.series, pattern, self._plan.ends - self._plan.starts)
-        self._leave_file()
-
-    def _leave_file(self) -> None:
-        if self.series.import_key is not None:
-            self.series.import_digest = EDITED_HERE
 
     def _touch(self, row: Appointment) -> None:
         if row.id not in self.touched:

@@ -648,18 +648,17 @@ def test_cancelling_one_is_cancelling_one(practice: Practice, begin: Begin, book
 # Imported ones
 
 
-def test_a_series_changed_here_leaves_its_file(practice: Practice, begin: Begin) -> None:
+def test_what_a_split_leaves_behind_is_the_files_still(practice: Practice, begin: Begin) -> None:
     found = begin()
     with transaction() as session:
         imported = session.get_one(Series, found.id)
         imported.import_key, imported.import_digest = "weekly@example.com", "as it was"
-    edit(practice, 1, Scope.THIS, note="Alone")
-    assert db.session.get_one(Series, found.id).import_digest == "as it was"
 
     edit(practice, 2, Scope.FOLLOWING, note="From here on")
 
-    assert db.session.get_one(Series, found.id).import_digest == "edited here"
-    assert db.session.get_one(Series, rows()[2].series_id).import_key is None
+    first, rest = (db.session.get_one(Series, row.series_id) for row in rows()[1:3])
+    assert (first.import_key, first.rule) == ("weekly@example.com", "FREQ=WEEKLY;COUNT=2")
+    assert (rest.import_key, rest.import_digest) == (None, None)
 
 
 def test_a_turn_that_a_file_moved_keeps_its_time(practice: Practice, begin: Begin) -> None:
