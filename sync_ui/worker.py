@@ -12,7 +12,8 @@ from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
 from sync_ui.config import Config
 from sync_ui.errors import CannotStart
 from sync_ui.models.installation import Installation
-from sync_ui.services import upkeep
+from sync_ui.services import upkeep, zone_laws
+from sync_ui.services.access import WORKER
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,13 @@ def init_app(app: Flask) -> Huey:
         with app.app_context():
             upkeep.sweep()
 
+    @huey.task()
+    def repair_zones() -> None:
+        with app.app_context():
+            zone_laws.repair(WORKER)
+
     app.extensions["huey"] = huey
+    app.extensions["repair_zones"] = repair_zones
     app.extensions["sweep_now"] = sweep_now
     return huey
 
@@ -51,6 +58,7 @@ def run(app: Flask) -> None:
     """Work until SIGTERM or SIGINT; the task at hand is finished first."""
     check(app)
     huey: Huey = app.extensions["huey"]
+    app.extensions["repair_zones"]()  # the laws may be newer than at the last start
     app.extensions["sweep_now"]()
     consumer = huey.create_consumer(
         workers=1, initial_delay=0.2, max_delay=2.0, graceful_signal="TERM"

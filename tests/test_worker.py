@@ -1,6 +1,7 @@
 """The worker: what a change owes is done, woken or not."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from sqlalchemy import select
 from sync_ui import worker
 from sync_ui.config import Config
 from sync_ui.domain.event import DisplayMode
-from sync_ui.models import Link, db
+from sync_ui.models import Appointment, Link, db, transaction
 from sync_ui.services import links
-from tests.practice import NOW, Clock, Practice
+from tests.practice import NOW, Book, Clock, Practice
 
 
 @pytest.fixture
@@ -102,3 +103,16 @@ def test_with_postgresql_the_queue_lives_there(empty_postgresql_url: str, tmp_pa
 
     assert isinstance(huey, PostgresHuey)
     assert not (tmp_path / "tasks.db").exists()
+
+
+def test_new_laws_of_the_zones_are_looked_at_first(app: Flask, book: Book) -> None:
+    huey: Any = app.extensions["huey"]
+    appointment_id, starts_at = book().id, book(at="2026-12-01 10:00").starts_at
+    with transaction() as session:
+        session.get_one(Appointment, appointment_id).starts_local += timedelta(days=7)
+
+    app.extensions["repair_zones"]()
+
+    assert run_next(huey) is True
+    db.session.rollback()
+    assert db.session.get_one(Appointment, appointment_id).starts_at == starts_at

@@ -10,6 +10,8 @@ from sync_ui import clock
 from sync_ui.models import AuditEntry, Link, Mail, Series, db
 from sync_ui.models.installation import current
 from sync_ui.models.keys import NAMES, path_of
+from sync_ui.services import zone_laws
+from sync_ui.services.access import COMMAND
 from sync_ui.services.mail import MOST_ATTEMPTS
 
 # The worker looks once a minute; what is due for longer has been overlooked.
@@ -24,7 +26,7 @@ class Finding:
 
 
 def findings() -> list[Finding]:
-    return [_database(), *_keys(), _worker(), _mail(), _public_link()]
+    return [_database(), *_keys(), _worker(), _time_zones(), _mail(), _public_link()]
 
 
 def _database() -> Finding:
@@ -61,6 +63,13 @@ def _worker() -> Finding:
     if late:
         return Finding("worker", False, f"{late} series end too early. Is it running?")
     return Finding("worker", True, "nothing is overdue.")
+
+
+def _time_zones() -> Finding:
+    """What a new version of the zones' laws made wrong is set right at once."""
+    number = zone_laws.repair(COMMAND)
+    words = f"{number} appointments were set right." if number else "as the zones' laws say."
+    return Finding("time zones", True, words)
 
 
 def _mail() -> Finding:
