@@ -29,6 +29,7 @@ from sync_ui.web import (
     phone,
     practice,
     schedule,
+    search,
     security,
     setup,
     signing,
@@ -51,6 +52,7 @@ BLUEPRINTS = (
     phone.blueprint,
     practice.blueprint,
     schedule.blueprint,
+    search.blueprint,
     setup.blueprint,
     types.blueprint,
 )

@@ -45,6 +45,7 @@ PLACES = {
     "duplicates.choose": Place("/clients/1/merge", SCHEDULERS),
     "duplicates.merge": Place("/clients/1/merge/2", SCHEDULERS),
     "duplicates.suggested": Place("/clients/duplicates", SCHEDULERS),
+    "exports.choose": Place("/export", EVERYONE),
     "imports.preview": Place("/import/{file}", SCHEDULERS),
     "imports.upload": Place("/import", SCHEDULERS),
     "links.calendars": Place("/calendars", EVERYONE),
@@ -60,6 +61,7 @@ PLACES = {
     "practice.places": Place("/settings/places", ADMINISTRATORS),
     "practice.settings": Place("/settings", ADMINISTRATORS),
     "schedule.show": Place("/calendar", EVERYONE),
+    "search.find": Place("/search?q=an", EVERYONE),
     "setup.begin": Place("/setup", VISITORS),  # looked at in test_to_a_phone.py
     "types.edit": Place("/settings/types/1", ADMINISTRATORS),
     "types.listed": Place("/settings/types", ADMINISTRATORS),

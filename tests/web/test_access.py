@@ -123,6 +123,7 @@ GET  practice.settings          302 403 403 403 200
 POST practice.settings          302 403 403 403 302
 GET  schedule.events            302 200 404 200 200
 GET  schedule.show              302 200 404 200 200
+GET  search.find                302 200 200 200 200
 GET  setup.begin                302 302 302 302 302
 POST setup.begin                302 302 302 302 302
 POST setup.fill                 302 302 302 302 302
@@ -230,6 +231,7 @@ class Things:
             },
             "schedule.show": {"clinician": self.clinician},
             "links.preview": {"mode": "initials"},
+            "search.find": {"q": "ar"},
         }
         return values | query.get(endpoint, {})
 
