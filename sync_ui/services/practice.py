@@ -23,7 +23,10 @@ _HIDDEN = regex.compile(r"[\p{Cc}\p{Cs}]")
 
 
 def get(session: Session | None = None) -> Practice:
-    return (session or db.session()).get_one(Practice, 1)
+    session = session or db.session()
+    found = session.get_one(Practice, 1)
+    session.info["practice"] = found  # kept, since the session itself holds rows weakly
+    return found
 
 
 def zones() -> list[str]:
