@@ -109,10 +109,10 @@ def main() -> None:
 
 
 def fill() -> date:
-    """The demo's thirty a week, and ten more for each clinician in the third week from now."""
+    """The demo's thirty a week, and ten more for each clinician in the week after next."""
     demo.fill(password=PASSWORD, clinicians=50, weeks=8)
     today = clock.now().date()
-    monday = today - timedelta(days=today.weekday(), weeks=-3)
+    monday = today - timedelta(days=today.weekday(), weeks=-2)
     clinician_ids = list(db.session.scalars(select(Clinician.id)))
     rows = [
         row(clinician_id, datetime(monday.year, monday.month, monday.day, hour) + timedelta(day))

@@ -59,13 +59,13 @@ KEPT = "kept"
 
 REPEATS = {
     "": "Does not repeat",
-    "daily": "By days",
-    "weekly": "By weeks",
-    "monthly day": "By months, on the same day of the month",
-    "monthly last_day": "By months, on the last day",
-    "monthly weekday": "By months, on the same weekday of the month",
-    "monthly last_weekday": "By months, on the last such weekday",
-    "yearly": "By years",
+    "daily": "Every day, or every few days",
+    "weekly": "Every week, or every few weeks",
+    "monthly day": "Every month on this day of the month",
+    "monthly last_day": "Every month on its last day",
+    "monthly weekday": "Every month on this weekday, as the second Tuesday",
+    "monthly last_weekday": "Every month on the last such weekday",
+    "yearly": "Every year",
 }
 
 WEEKDAYS = dict(enumerate(("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")))
@@ -93,9 +93,11 @@ class AppointmentForm(FlaskForm):
     )
     all_day = BooleanField("All day")
     last_date = DateField("Last day", [Optional()])
-    repeats = SelectField("Repeats", choices=REPEATS, default="")
+    repeats = SelectField("How", choices=REPEATS, default="")
     every = IntegerField(
-        "Every", [Optional(), NumberRange(1, 99, "A number from 1 to 99.")], default=1
+        "Every how many days, weeks, months or years",
+        [Optional(), NumberRange(1, 99, "A number from 1 to 99.")],
+        default=1,
     )
     weekdays = SelectMultipleField("On", coerce=int, choices=WEEKDAYS)
     until = DateField("Until", [Optional()])

@@ -16,7 +16,17 @@ from sync_ui.domain.event import GONE
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import Invalid, SyncError
 from sync_ui.models import Appointment, Client, Series, db
-from sync_ui.services import access, accounts, appointments, audit, clients, plans, practice, series
+from sync_ui.services import (
+    access,
+    accounts,
+    appointments,
+    audit,
+    clients,
+    plans,
+    practice,
+    series,
+    types,
+)
 from sync_ui.services.appointments import Overtaken
 from sync_ui.services.clashes import Clashing
 from sync_ui.services.plans import Plan
@@ -186,6 +196,8 @@ def _prefill(form: AppointmentForm) -> None:
     form.start.data = _time(request.args.get("start")) or time(9)
     form.minutes.data = _number(request.args.get("minutes")) or 50
     form.clinician.data = request.args.get("clinician", type=int) or actor().clinician_id
+    usual = [found.id for found in types.offered() if found.minutes == form.minutes.data]
+    form.type.data = usual[0] if usual else 0
     form.weekdays.data = [form.date.data.weekday()]
     client_id = request.args.get("client", type=int)
     form.clients.data = [client_id] if client_id else []
