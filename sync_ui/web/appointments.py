@@ -235,8 +235,18 @@ def _change(form: AppointmentForm, appointment: Appointment, of: Series | None) 
     plan = form.plan(_attending(form), appointment)
     revision, despite = _number(form.revision.data), form.despite.data or ""
     to = form.clinician.data if form.clinician.data != appointment.clinician_id else None
-    if of is None and form.repeats.data not in {"", KEPT}:
-        raise Invalid("An appointment that stands alone cannot begin to repeat. Add a new one.")
+    begins = form.rule() if of is None and form.repeats.data != KEPT else ""
+    if begins:
+        series.change(
+            actor(),
+            appointment.id,
+            plan,
+            Scope.ALL,
+            rule=begins,
+            revision=revision,
+            despite=despite,
+        )
+        return
     if of is None or to is not None:
         appointments.change(
             actor(), appointment.id, plan, clinician_id=to, revision=revision, despite=despite

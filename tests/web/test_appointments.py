@@ -298,3 +298,107 @@ def test_the_video_room_needs_an_address_and_telehealth(practice: Practice, sam:
     right = wanted(practice, location="Telehealth", telehealth_address=address)
     assert sam.send("/calendar/new", **right).status_code == 302
     assert db.session.scalars(select(Appointment)).one().telehealth_address == address
+
+
+WEEKLY = {"repeats": "weekly", "every": "1", "weekdays": "1"}
+
+
+def turns() -> list[tuple[str, str]]:
+    """When each of the series begins, and its status."""
+    return [(when, status) for when, _, status in stored()]
+
+
+def first_turn() -> int:
+    db.session.rollback()
+    return db.session.scalars(select(Appointment.id).order_by(Appointment.starts_at)).first() or 0
+
+
+def test_a_series_is_booked_changed_from_one_on_and_cancelled(
+    practice: Practice, sam: Desk
+) -> None:
+    form = wanted(practice, clients=practice.jane, times="4", **WEEKLY)
+    assert sam.send("/calendar/new", **form).status_code == 302
+    days = ("11-24", "12-01", "12-08", "12-15")
+    assert turns() == [(f"{day} 10:00", "scheduled") for day in days]
+    second = first_turn() + 1
+    page = sam.browser.get(f"/calendar/{second}").text
+    assert "every week on Tuesday, 4 times" in page
+
+    later = wanted(
+        practice,
+        clients=practice.jane,
+        date="2026-12-01",
+        start="11:30",
+        times="4",
+        revision="0",
+        scope="following",
+        **WEEKLY,
+    )
+    assert sam.send(f"/calendar/{second}", **later).status_code == 302
+    assert [when for when, _ in turns()] == [
+        "11-24 10:00",
+        "12-01 11:30",
+        "12-08 11:30",
+        "12-15 11:30",
+    ]
+
+    done = sam.send(f"/calendar/{second + 1}/cancel", in_dialog=True, scope="following")
+    assert triggered(done)["toast"] == {"text": "2 appointments are cancelled."}
+    assert [status for _, status in turns()] == ["scheduled"] * 2 + ["cancelled"] * 2
+
+
+def test_an_appointment_begins_to_repeat(practice: Practice, book: Book, sam: Desk) -> None:
+    found = book(practice.jane).id
+
+    form = wanted(practice, clients=practice.jane, times="3", revision="0", **WEEKLY)
+    assert sam.send(f"/calendar/{found}", **form).status_code == 302
+
+    assert [when for when, _ in turns()] == ["11-24 10:00", "12-01 10:00", "12-08 10:00"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "moved"),
+    [
+        ("this", ["11-24 10:00", "12-02 14:00", "12-08 10:00"]),
+        ("following", ["11-24 10:00", "12-02 14:00", "12-09 14:00"]),
+        ("all", ["11-25 14:00", "12-02 14:00", "12-09 14:00"]),
+    ],
+)
+def test_dragging_one_of_a_series_asks_how_many_and_undo_puts_them_back(
+    practice: Practice, sam: Desk, scope: str, moved: list[str]
+) -> None:
+    sam.send("/calendar/new", **wanted(practice, clients=practice.jane, times="3", **WEEKLY))
+    second = first_turn() + 1
+    before = turns()
+    to = {"start": "2026-12-02T14:00", "minutes": "50", "revision": "0"}
+
+    asked = sam.send(f"/calendar/{second}/move", in_dialog=True, **to)
+    assert asked.status_code == 409
+    assert "This and following" in asked.text
+    assert turns() == before
+    done = triggered(sam.send(f"/calendar/{second}/move", in_dialog=True, **to, scope=scope))
+
+    assert [when for when, _ in turns()] == moved
+    toast = done["toast"]
+    assert isinstance(toast, dict)
+    sam.send(toast["undo"]["url"], in_dialog=True, **toast["undo"]["values"])
+    assert turns() == before
+
+
+def test_a_repeat_that_ends_before_it_begins_is_refused(practice: Practice, sam: Desk) -> None:
+    answer = sam.send("/calendar/new", **wanted(practice, until="2026-11-01", **WEEKLY))
+
+    assert answer.status_code == 422
+    assert "ends before it begins" in answer.text
+    assert stored() == []
+
+
+def test_holidays_and_time_off_ask_first(practice: Practice, book: Book, sam: Desk) -> None:
+    book(practice.jane)
+    away = wanted(practice, kind="time_off", date="2026-11-24", all_day="y", last_date="2026-11-25")
+
+    asked = sam.send("/calendar/new", in_dialog=True, **away)
+
+    assert asked.status_code == 409
+    assert "The clinician is busy: Jane Smith" in asked.text
+    assert sam.send("/calendar/new", in_dialog=True, **away, despite="She knows").status_code == 204
