@@ -138,8 +138,13 @@ appointments_group = AppGroup("appointments", help="The schedule.")
 @click.option("--clinician", "email", required=True, help="E-mail address of the clinician.")
 @click.option("--dry-run", is_flag=True, help="Tell what would happen, and change nothing.")
 @click.option("--skip-wrong-rows", is_flag=True, help="Import the others if some rows are wrong.")
+@click.option(
+    "--cancel-missing", is_flag=True, help="Cancel what an earlier file had and this one has not."
+)
 @plainly
-def import_file(file: Path, email: str, dry_run: bool, skip_wrong_rows: bool) -> None:
+def import_file(
+    file: Path, email: str, dry_run: bool, skip_wrong_rows: bool, cancel_missing: bool
+) -> None:
     """Bring in a calendar: CSV or ICS, told by its content."""
     clinician_id = accounts.clinician_by_email(email).id
     data = imports.read_file(file)
@@ -153,7 +158,16 @@ def import_file(file: Path, email: str, dry_run: bool, skip_wrong_rows: bool) ->
         )
     if not dry_run:
         preview = imports.apply(
-            COMMAND, clinician_id, data, take_titles=True, skip_wrong_rows=skip_wrong_rows
+            COMMAND,
+            clinician_id,
+            data,
+            take_titles=True,
+            skip_wrong_rows=skip_wrong_rows,
+            cancel_missing=None if cancel_missing else (),
+        )
+    if preview.missing and not cancel_missing:
+        click.echo(
+            f"{len(preview.missing)} missing in the file; nothing of it cancelled.", err=True
         )
     click.echo(preview.summary(applied=not dry_run))
 

@@ -12,18 +12,40 @@ a tab. Dates and times: see `moments`.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 from sync_ui.domain import moments, zones
-from sync_ui.domain.csv_table import COLUMNS, ENDS, STARTS, USUAL_MINUTES, Row, Table, bare
+from sync_ui.domain.csv_table import (
+    COLUMNS,
+    ENDS,
+    NOTHING_SAID,
+    STARTS,
+    USUAL_MINUTES,
+    ColumnMapping,
+    Row,
+    Table,
+    bare,
+)
 from sync_ui.domain.event import Kind, Status
 from sync_ui.domain.moments import Moment
 from sync_ui.domain.names import people
-from sync_ui.domain.reading import MAX_EVENTS, Entry, Problem, Reading, counted, one_line, shortened
+from sync_ui.domain.reading import (
+    MAX_EVENTS,
+    TELL_EACH,
+    Entry,
+    Problem,
+    Reading,
+    Tell,
+    counted,
+    nobody,
+    one_line,
+    shortened,
+)
 from sync_ui.errors import Invalid
 
 __all__ = ["COLUMNS", "read_csv"]
@@ -63,27 +85,39 @@ _KINDS = (
 _YES = frozenset({"true", "yes", "y", "1", "x", "t"})
 
 
-def read_csv(data: bytes, zone: str, today: date) -> Reading:
+def read_csv(
+    data: bytes,
+    zone: str,
+    today: date,
+    mappings: Mapping[str, ColumnMapping] = NOTHING_SAID,
+    tell: Tell = nobody,
+) -> Reading:
     """The rows of a table; times without a zone are in `zone` (IANA).
 
-    A wrong row becomes a problem with its line. Raises `Invalid` if a column
-    is missing, a quotation does not end, or a limit is passed. `today` is not
-    needed: a table has no series.
+    `mappings` tell the columns of tables that were seen before, by their
+    signature. A wrong row becomes a problem with its line. Raises `Invalid` if
+    a column is missing, a quotation does not end, or a limit is passed. `today`
+    is not needed: a table has no series.
     """
-    table = Table(data)
-    rows = list(table.rows())
+    table = Table(data, mappings)
+    rows = list(islice(table.rows(), MAX_EVENTS + 1))
     if len(rows) + len(table.problems) > MAX_EVENTS:
-        raise Invalid("This file has more than 10,000 rows. Export a shorter span of time.")
+        raise Invalid("This file has more than 100,000 rows. Export a shorter span of time.")
+    tell(0, len(rows))
     reader = _Reader(table, rows, zone)
     if not reader.has_days:
         table.refuse_without_days()
-    for row in rows:
+    for done, row in enumerate(rows):
         reader.take(row)
+        if done % TELL_EACH == 0:
+            tell(done, len(rows))
     return Reading(
         entries=tuple(reader.entries.values()),
         problems=tuple(sorted((*table.problems, *reader.problems), key=lambda each: each.line)),
-        source="CSV",
+        source=table.source,
         notes=tuple(reader.notes()),
+        signature=table.signature,
+        is_table=True,
     )
 
 
@@ -93,6 +127,8 @@ class _Reader:
         self._unknown = table.unknown
         cells = [row.first(name) for row in rows for name in (*STARTS, *ENDS)]
         self._day_first, self._order_open = moments.day_comes_first(cells, zone)
+        if table.day_first is not None:
+            self._day_first, self._order_open = table.day_first, False
         starts = [self._start(row) for row in rows]
         self.has_days = any(start.day is not None for start in starts)
         self._has_times = any(start.clock is not None for start in starts)

@@ -3,15 +3,29 @@
 import csv
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from types import MappingProxyType
 
+from sync_ui.domain import csv_sources
 from sync_ui.domain.csv_write import unguarded
-from sync_ui.domain.reading import MAX_LINE, Problem, as_utf8, counted, decode, prose
+from sync_ui.domain.reading import (
+    MAX_LINE,
+    Problem,
+    as_utf8,
+    counted,
+    decode,
+    prose,
+    shortened,
+)
 from sync_ui.errors import Invalid
 
 USUAL_MINUTES = 50
 _MAX_HEADER = 10_000
+
+# So many lines below the header are looked at for sample values.
+_GLANCED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +138,44 @@ COLUMNS = (
     ),
 )  # fmt: skip
 
+
+@dataclass(frozen=True, slots=True)
+class ColumnMapping:
+    """What a user said of a table's columns: each one's name in `COLUMNS`, "" for left out.
+
+    `day_first` settles what 03/04/2026 is, if it was said.
+    """
+
+    columns: tuple[str, ...]
+    day_first: bool | None = None
+
+
+# Of no header has anyone said anything.
+NOTHING_SAID: Mapping[str, ColumnMapping] = MappingProxyType({})
+
+
+class UnknownColumns(Invalid):
+    """A table that lacks what is needed, unless someone says what its columns are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """One column of a file: its cell in the header, sample values, and what it is taken for."""
+
+    cell: str
+    samples: tuple[str, ...]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """The columns of a table, before anyone knows what they are."""
+
+    signature: str
+    headings: tuple[Heading, ...]
+    day_first: bool | None = None
+
+
 STARTS = ("Start Date", "Start", "Start Time")
 ENDS = ("End Date", "End", "End Time")
 _A_DAY = "Start Date (or Start, with day and time)"
@@ -142,16 +194,27 @@ class Row:
 
 
 class Table:
-    """The rows below a header whose columns are known by name.
+    """The rows below a header whose columns are known by name, or were said to be known.
 
     Raises `Invalid` for bytes that are no such table.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, mappings: Mapping[str, ColumnMapping] = NOTHING_SAID) -> None:
         self._lines = _lines(as_utf8(data))
-        self._header, self._delimiter, self.columns = _header(self._lines)
-        self.unknown = self.columns.count("")
+        header = _header(self._lines, mappings)
+        _refuse_missing(header)
+        self._header, self._delimiter = header.at, header.delimiter
+        self.columns = header.columns
+        self.signature = header.signature
+        self.source = csv_sources.named(map(bare, header.cells)) or "CSV"
+        self.day_first = header.day_first
+        self.unknown = 0 if header.said else self.columns.count("")
         self.problems: list[Problem] = []
+
+    @property
+    def size(self) -> int:
+        """About how many rows there are."""
+        return len(self._lines) - self._header - 1
 
     def refuse_without_days(self) -> None:
         """For a table whose times, as it turns out, come without days.
@@ -216,48 +279,120 @@ def _lines(data: bytes) -> list[str]:
     return [line + "\n" for line in lines]
 
 
-def _header(lines: Sequence[str]) -> tuple[int, str, list[str]]:
-    """The row near the top that, under one of the separators, names most columns."""
-    best: tuple[int, str, list[str]] = (0, ",", [])
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """The row that names the columns; `said` if a user told what they are."""
+
+    at: int = 0
+    delimiter: str = ","
+    cells: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    day_first: bool | None = None
+    said: bool = False
+
+    @property
+    def signature(self) -> str:
+        return signature(self.cells)
+
+    @property
+    def known(self) -> list[str]:
+        return [name for name in self.columns if name]
+
+
+def glance(data: bytes, mappings: Mapping[str, ColumnMapping]) -> Glance:
+    """The columns of a table, each with up to three values. Raises `Invalid` for no table."""
+    lines = _lines(as_utf8(data))
+    header = _header(lines, mappings)
+    if len(header.cells) < 2:
+        raise Invalid("This is no table with columns. Save it as CSV, its first row as header.")
+    samples: list[list[str]] = [[] for _ in header.cells]
+    below = lines[header.at + 1 : header.at + 1 + _GLANCED]
+    try:
+        for cells in csv.reader(below, delimiter=header.delimiter):
+            for found, cell in zip(samples, cells, strict=False):
+                if len(found) < 3 and cell.strip():
+                    found.append(shortened(cell))
+    except csv.Error:
+        pass  # what was read so far tells enough
+    return Glance(
+        header.signature,
+        tuple(
+            Heading(shortened(cell), tuple(found), name)
+            for cell, found, name in zip(header.cells, samples, header.columns, strict=True)
+        ),
+        header.day_first,
+    )
+
+
+def signature(cells: Iterable[str]) -> str:
+    """A digest of a header, whatever its capitals and spaces."""
+    return sha256("\n".join(map(bare, cells)).encode()).hexdigest()[:32]
+
+
+def needs(known: Collection[str]) -> str:
+    """The column that a table of these lacks, in words; "" if none."""
+    if not set(STARTS) & set(known):
+        return _A_DAY
+    if not set(_SUBJECTS) & set(known):
+        return "Client, First Name and Last Name, Client ID or Title"
+    return ""
+
+
+def _header(lines: Sequence[str], mappings: Mapping[str, ColumnMapping]) -> _Header:
+    """The row near the top of which a user has told the columns; else the one that, under
+    one of the separators, names most columns; else the one with most cells.
+    """
+    best, widest = _Header(), _Header()
     for at, line in enumerate(lines[:20]):
         for delimiter in ",;\t" if len(line) <= _MAX_HEADER else "":
-            columns = _known_columns(line, delimiter)
-            if len(list(filter(None, columns))) > len(list(filter(None, best[2]))):
-                best = (at, delimiter, columns)
-    _refuse_missing(best[2])
-    return best
+            cells = _cells(line, delimiter)
+            said = mappings.get(signature(cells))
+            if said is not None and len(said.columns) == len(cells):
+                return _Header(at, delimiter, cells, said.columns, said.day_first, said=True)
+            found = _Header(at, delimiter, cells, _known_columns(cells))
+            if len(found.known) > len(best.known):
+                best = found
+            if _filled(cells) > _filled(widest.cells):
+                widest = found
+    return best if best.known else widest
 
 
-def _known_columns(line: str, delimiter: str) -> list[str]:
-    """The header's columns by their name in `COLUMNS`, "" for unknown and repeated ones."""
+def _cells(line: str, delimiter: str) -> tuple[str, ...]:
     try:
-        header = next(csv.reader([line], delimiter=delimiter), [])
+        return tuple(next(csv.reader([line], delimiter=delimiter), []))
     except csv.Error:
-        return []
+        return ()
+
+
+def _filled(cells: Iterable[str]) -> int:
+    return sum(bool(cell.strip()) for cell in cells)
+
+
+def _known_columns(cells: Sequence[str]) -> tuple[str, ...]:
+    """The header's columns by their name in `COLUMNS`, "" for unknown and repeated ones."""
     found: list[str] = []
-    for cell in header:
+    for cell in cells:
         name = _COLUMN_OF.get(bare(cell), "")
         found.append("" if name in found else name)
-    return found
+    return tuple(found)
 
 
-def _refuse_missing(columns: Sequence[str]) -> None:
-    known = [name for name in columns if name]
+def _refuse_missing(header: _Header) -> None:
     # Only known names are told: without a header the first row holds clients.
-    if not known:
-        raise Invalid(
+    if not header.known:
+        sentence = (
             "This is neither a calendar nor a table with known columns. The first row of a table"
             " names its columns; Start Date and Client (or Title) are needed."
         )
-    if not set(STARTS) & set(known):
-        raise missing(_A_DAY, columns)
-    if not set(_SUBJECTS) & set(known):
-        raise missing("Client, First Name and Last Name, Client ID or Title", columns)
+        raise UnknownColumns(sentence) if _filled(header.cells) > 1 else Invalid(sentence)
+    needed = needs(header.known)
+    if needed:
+        raise missing(needed, header.columns)
 
 
 def missing(needed: str, columns: Sequence[str]) -> Invalid:
     found = ", ".join(filter(None, columns))
-    return Invalid(f"A column {needed} is needed. Found: {found}.")
+    return UnknownColumns(f"A column {needed} is needed. Found: {found}.")
 
 
 def bare(text: str) -> str:

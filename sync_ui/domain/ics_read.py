@@ -7,24 +7,28 @@ calendar's own zone; a series in UTC stays in UTC, where its rule runs.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from hashlib import sha256
 
 from sync_ui.domain import recurrence
 from sync_ui.domain.csv_read import read_csv
+from sync_ui.domain.csv_table import NOTHING_SAID, ColumnMapping
 from sync_ui.domain.event import Kind, Status
 from sync_ui.domain.ics_event import VEvent, day_of, vevent
 from sync_ui.domain.ics_lines import Component, components
 from sync_ui.domain.ics_times import Time, Zones
 from sync_ui.domain.reading import (
     MAX_EVENTS,
+    TELL_EACH,
     Entry,
     Occurrence,
     Problem,
     Reading,
+    Tell,
     as_utf8,
     counted,
+    nobody,
     one_line,
     shortened,
 )
@@ -60,17 +64,29 @@ _LEFT_OUT = {
 }
 
 
-def read(data: bytes, zone: str, today: date) -> Reading:
+def read(
+    data: bytes,
+    zone: str,
+    today: date,
+    mappings: Mapping[str, ColumnMapping] = NOTHING_SAID,
+    tell: Tell = nobody,
+) -> Reading:
     """Reads a calendar or a table, whichever the content is.
 
     `zone` is the practice's (IANA). Raises `Invalid` for what is neither.
     """
+    if is_calendar(data):
+        return read_ics(data, zone, today, tell)
+    return read_csv(data, zone, today, mappings, tell)
+
+
+def is_calendar(data: bytes) -> bool:
+    """Whether the content is iCalendar's. Raises `Invalid` for what is no text at all."""
     begins_component = re.compile(rb"^[ \t]*BEGIN[ \t]*:[ \t]*V", re.IGNORECASE | re.MULTILINE)
-    is_calendar = begins_component.search(as_utf8(data).replace(b"\r", b"\n"))
-    return (read_ics if is_calendar else read_csv)(data, zone, today)
+    return bool(begins_component.search(as_utf8(data).replace(b"\r", b"\n")))
 
 
-def read_ics(data: bytes, zone: str, today: date) -> Reading:
+def read_ics(data: bytes, zone: str, today: date, tell: Tell = nobody) -> Reading:
     """The events of an iCalendar file; times without a zone are taken in `zone`.
 
     A wrong event becomes a problem with its line. Raises `Invalid` for a file
@@ -80,18 +96,23 @@ def read_ics(data: bytes, zone: str, today: date) -> Reading:
     if not calendars:
         raise Invalid("This is no calendar file. Export the calendar as .ics, or a table as .csv.")
     everything = [each for calendar in calendars for each in calendar.walk()]
-    if sum(each.name == "VEVENT" for each in everything) > MAX_EVENTS:
-        raise Invalid("This file has more than 10,000 events. Export a shorter span of time.")
-    reader = _Reader(zone, today)
+    number = sum(each.name == "VEVENT" for each in everything)
+    if number > MAX_EVENTS:
+        raise Invalid("This file has more than 100,000 events. Export a shorter span of time.")
+    reader = _Reader(zone, today, lambda done: tell(done, number))
     for calendar in calendars:
         reader.take(calendar)
     entries = reader.entries()
     _refuse_too_many(entries, today)
+    source = _source(calendars)
     return Reading(
         entries=tuple(sorted(entries, key=lambda entry: entry.line)),
         problems=tuple(sorted(reader.problems, key=lambda problem: problem.line)),
-        source=_source(calendars),
+        source=source,
         notes=tuple(_notes(everything, reader)),
+        signature=_digest(
+            "\n".join((source, *(one_line(each.text("X-WR-CALNAME")) for each in calendars)))
+        ),
     )
 
 
@@ -101,9 +122,11 @@ def read_ics(data: bytes, zone: str, today: date) -> Reading:
 class _Reader:
     """Gathers the events of all calendars in a file, then puts series together."""
 
-    def __init__(self, zone: str, today: date) -> None:
+    def __init__(self, zone: str, today: date, tell: Callable[[int], None]) -> None:
         self._zone = zone
         self._today = today
+        self._tell = tell
+        self._taken = 0
         self._masters: defaultdict[str, list[VEvent]] = defaultdict(list)
         self._overrides: defaultdict[str, list[VEvent]] = defaultdict(list)
         self._failed: dict[str, int] = {}
@@ -116,6 +139,9 @@ class _Reader:
         for component in calendar.walk():
             if component.name == "VEVENT":
                 self._take_event(component, known, withdrawn=withdrawn)
+                self._taken += 1
+                if self._taken % TELL_EACH == 0:
+                    self._tell(self._taken)
 
     def _take_event(self, component: Component, known: Zones, *, withdrawn: bool) -> None:
         try:

@@ -6,15 +6,29 @@ preview compares, and a person decides.
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from sync_ui.domain.event import Kind, Status
 from sync_ui.errors import Invalid
 
-MAX_BYTES = 5 * 1024 * 1024
-MAX_EVENTS = 10_000
+MAX_BYTES = 32 * 1024 * 1024
+MAX_EVENTS = 100_000
 MAX_LINE = 100_000
+
+TOO_LARGE = "This file is larger than 32 MB. Export a shorter span of time."
+
+# Hears how many events of how many were read.
+Tell = Callable[[int, int], None]
+
+# So many events are read between two words about it.
+TELL_EACH = 2_000
+
+
+def nobody(done: int, total: int) -> None:
+    """For whoever does not want to hear."""
+
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -83,12 +97,18 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """`source` names the program that wrote the file; `notes` are for the preview."""
+    """`source` names the program that wrote the file; `notes` are for the preview.
+
+    `signature` is the same for later exports of the same calendar or table
+    (`is_table`).
+    """
 
     entries: tuple[Entry, ...]
     problems: tuple[Problem, ...]
     source: str
     notes: tuple[str, ...] = ()
+    signature: str = ""
+    is_table: bool = False
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -103,7 +123,7 @@ def as_utf8(data: bytes) -> bytes:
     Raises `Invalid` for what cannot be a calendar or a table.
     """
     if len(data) > MAX_BYTES:
-        raise Invalid("This file is larger than 5 MB. Export a shorter span of time.")
+        raise Invalid(TOO_LARGE)
     _refuse_other_formats(data)
     text = data.removeprefix(b"\xef\xbb\xbf")
     encoding = _wide_encoding(text)

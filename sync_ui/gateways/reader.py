@@ -10,15 +10,34 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import fields
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict, astuple, fields
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from sync_ui.domain.csv_table import (
+    NOTHING_SAID,
+    ColumnMapping,
+    Glance,
+    Heading,
+    UnknownColumns,
+    glance,
+)
 from sync_ui.domain.event import Kind, Status
 from sync_ui.domain.ics_read import read
-from sync_ui.domain.reading import MAX_BYTES, Entry, Occurrence, Problem, Reading, as_utf8
+from sync_ui.domain.reading import (
+    MAX_BYTES,
+    Entry,
+    Occurrence,
+    Problem,
+    Reading,
+    Tell,
+    as_utf8,
+    nobody,
+)
 from sync_ui.errors import Invalid, Unavailable
 
 if sys.platform != "win32":
@@ -35,10 +54,16 @@ sys.modules["sync_ui"] = package
 from sync_ui.gateways.reader import answer
 answer(*sys.argv[2:])
 """
+
+T = TypeVar("T")
+
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 # A busy machine may give the child a fraction of a processor.
 _WALL_PER_CPU_SECOND = 3
+
+# A file of up to this size has the usual limits, a larger one more for each further MB.
+_SMALL = 5 * 1024 * 1024
 
 # What an interpreter needs to start at all on some systems.
 _ENVIRONMENT = ("LD_LIBRARY_PATH", "SYSTEMROOT")
@@ -50,49 +75,128 @@ _PAST_LIMITS = (
 
 
 def read_in_child(
-    data: bytes, zone: str, today: date, *, cpu_seconds: int = 20, memory_mb: int = 768
+    data: bytes,
+    zone: str,
+    today: date,
+    mappings: Mapping[str, ColumnMapping] = NOTHING_SAID,
+    *,
+    tell: Tell = nobody,
+    cpu_seconds: int = 0,
+    memory_mb: int = 0,
 ) -> Reading:
     """What `ics_read.read` makes of the file, and this process stays as it was.
 
-    Raises `Invalid` for a file that cannot be read, and for one that takes more
-    than `cpu_seconds` of processor time, three times that on the clock, or
-    `memory_mb` MB; `Unavailable` if no child can be started.
+    `tell` hears how far the child is. Raises `Invalid` for a file that cannot be
+    read (`UnknownColumns` if a user could say what its columns are), and for
+    one that takes more than `cpu_seconds` of processor time, three times that
+    on the clock, or `memory_mb` MB; a large file may take more than a small
+    one. Raises `Unavailable` if no child can be started.
     """
+    return _child(data, "read", (zone, today, mappings), (cpu_seconds, memory_mb), _reading, tell)
+
+
+def glance_in_child(data: bytes, mappings: Mapping[str, ColumnMapping] = NOTHING_SAID) -> Glance:
+    """The columns of a table and samples of what they hold. Raises as `read_in_child`."""
+    return _child(data, "glance", ("UTC", date.min, mappings), (0, 0), _glance, nobody)
+
+
+def _child(
+    data: bytes,
+    task: str,
+    given: tuple[str, date, Mapping[str, ColumnMapping]],
+    limits: tuple[int, int],
+    restored: Callable[[Iterator[Any]], T],
+    tell: Tell,
+) -> T:
     if len(data) > MAX_BYTES:
         as_utf8(data)  # refuses with its sentence, before anything is started
+    zone, today, mappings = given
+    megabytes = max(0, len(data) - _SMALL) // 2**20
+    cpu_seconds = limits[0] or 20 + 6 * megabytes
+    memory_mb = limits[1] or 768 + 64 * megabytes
+    arguments = (task, zone, today.isoformat(), str(cpu_seconds), str(memory_mb))
+    options = {signature: astuple(mapping) for signature, mapping in mappings.items()}
+    stream = json.dumps(options).encode() + b"\n" + data
+    wall = cpu_seconds * _WALL_PER_CPU_SECOND
     try:
-        told = json.loads(_told_by_child(data, zone, today, cpu_seconds, memory_mb))
-        if "invalid" in told:
-            raise Invalid(told["invalid"])
-        return _reading(told)
-    except (subprocess.SubprocessError, ValueError, TypeError, KeyError):
+        with closing(_lines_of_child(arguments, stream, wall, tell)) as lines:
+            return restored(lines)
+    except Invalid:
+        raise
+    except (subprocess.SubprocessError, ValueError, TypeError, LookupError, AttributeError):
         raise Invalid(_PAST_LIMITS) from None
     except OSError:
         raise Unavailable("The server has no room to read a file now. Try again later.") from None
 
 
-def _told_by_child(data: bytes, zone: str, today: date, cpu_seconds: int, memory_mb: int) -> bytes:
-    arguments = (str(_PACKAGE), zone, today.isoformat(), str(cpu_seconds), str(memory_mb))
-    return subprocess.run(
-        [sys.executable, "-I", "-c", _CHILD, *arguments],
-        input=data,
+def _lines_of_child(
+    arguments: tuple[str, ...], stream: bytes, wall_seconds: int, tell: Tell
+) -> Generator[Any, None, None]:
+    """What the child says, line by line; raises as soon as it has refused, or died."""
+    child = subprocess.Popen(
+        [sys.executable, "-I", "-c", _CHILD, str(_PACKAGE), *arguments],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # a traceback could quote the file
         env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-        timeout=cpu_seconds * _WALL_PER_CPU_SECOND,
-        check=True,
-    ).stdout
-
-
-def answer(zone: str, today: str, cpu_seconds: str, memory_mb: str) -> None:
-    """The child: reads the file from standard input and writes JSON."""
-    _limit(int(cpu_seconds), int(memory_mb))
-    data = sys.stdin.buffer.read()
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    watch = threading.Timer(wall_seconds, child.kill)
+    watch.start()
     try:
-        result = _plain(read(data, zone, date.fromisoformat(today)))
+        with suppress(BrokenPipeError), child.stdin:  # one that died is noticed below
+            child.stdin.write(stream)
+        for line in child.stdout:
+            said = json.loads(line)
+            if "invalid" in said:
+                raise (UnknownColumns if said.get("columns") else Invalid)(said["invalid"])
+            if "done" in said:
+                tell(said["done"], said["of"])
+            else:
+                yield said
+        if child.wait() != 0:
+            raise subprocess.SubprocessError
+    finally:
+        watch.cancel()
+        child.kill()
+        child.wait()
+        child.stdout.close()
+
+
+def answer(task: str, zone: str, today: str, cpu_seconds: str, memory_mb: str) -> None:
+    """The child: reads the file from standard input and writes a line of JSON for each thing."""
+    _limit(int(cpu_seconds), int(memory_mb))
+    options, _, data = sys.stdin.buffer.read().partition(b"\n")
+    mappings = {
+        signature: ColumnMapping(tuple(columns), day_first)
+        for signature, (columns, day_first) in json.loads(options).items()
+    }
+    try:
+        if task == "glance":
+            _say(asdict(glance(data, mappings)))
+        else:
+            _say_reading(read(data, zone, date.fromisoformat(today), mappings, _tell))
     except Invalid as error:
-        result = {"invalid": error.sentence}
-    sys.stdout.buffer.write(json.dumps(result, ensure_ascii=False).encode())
+        _say({"invalid": error.sentence, "columns": isinstance(error, UnknownColumns)})
+
+
+def _say_reading(reading: Reading) -> None:
+    for entry in reading.entries:
+        _say({"entry": _plain(entry)})
+    for problem in reading.problems:
+        _say({"problem": _plain(problem)})
+    rest = (reading.source, reading.notes, reading.signature, reading.is_table)
+    _say({"end": rest})
+
+
+def _tell(done: int, total: int) -> None:
+    _say({"done": done, "of": total})
+    sys.stdout.buffer.flush()
+
+
+def _say(value: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(json.dumps(value, ensure_ascii=False).encode() + b"\n")
 
 
 def _limit(cpu_seconds: int, memory_mb: int) -> None:
@@ -115,34 +219,52 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
-    if isinstance(value, (Reading, Entry, Occurrence, Problem)):
-        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, (Entry, Occurrence, Problem)):
+        return [_plain(getattr(value, name)) for name in _NAMES[type(value)]]
     return value
 
 
-def _reading(plain: dict[str, Any]) -> Reading:
-    return Reading(
-        entries=tuple(_entry(each) for each in plain["entries"]),
-        problems=tuple(Problem(**each) for each in plain["problems"]),
-        source=plain["source"],
-        notes=tuple(plain["notes"]),
+_NAMES: dict[type, tuple[str, ...]] = {
+    kind: tuple(f.name for f in fields(kind)) for kind in (Entry, Occurrence, Problem)
+}
+
+
+def _reading(lines: Iterator[Any]) -> Reading:
+    entries, problems = [], []
+    for said in lines:
+        if "entry" in said:
+            entries.append(_entry(said["entry"]))
+        elif "problem" in said:
+            problems.append(Problem(*said["problem"]))
+        else:
+            source, notes, signature, is_table = said["end"]
+            next(lines, None)  # whether it ended well
+            return Reading(
+                tuple(entries), tuple(problems), source, tuple(notes), signature, is_table
+            )
+    raise ValueError("The child said no end.")
+
+
+def _glance(lines: Iterator[Any]) -> Glance:
+    said = next(lines)
+    next(lines, None)
+    headings = (
+        Heading(each["cell"], tuple(each["samples"]), each["name"]) for each in said["headings"]
     )
+    return Glance(said["signature"], tuple(headings), said["day_first"])
 
 
-def _entry(plain: dict[str, Any]) -> Entry:
-    return Entry(**_restored(plain, _ENTRY_FIELDS))
+def _entry(plain: list[Any]) -> Entry:
+    return Entry(*_restored(plain, _ENTRY_FIELDS))
 
 
-def _occurrence(plain: dict[str, Any]) -> Occurrence:
-    return Occurrence(**_restored(plain, _OCCURRENCE_FIELDS))
+def _occurrence(plain: list[Any]) -> Occurrence:
+    return Occurrence(*_restored(plain, _OCCURRENCE_FIELDS))
 
 
-def _restored(plain: dict[str, Any], special: dict[str, Callable[[Any], object]]) -> dict[str, Any]:
-    return {name: special.get(name, _same)(value) for name, value in plain.items()}
-
-
-def _same(value: object) -> object:
-    return value
+def _restored(plain: list[Any], special: Sequence[Callable[[Any], object] | None]) -> Iterator[Any]:
+    for value, restore in zip(plain, special, strict=True):
+        yield restore(value) if restore else value
 
 
 def _time(text: str) -> datetime | date:
@@ -153,19 +275,24 @@ def _times(texts: list[str]) -> tuple[datetime | date, ...]:
     return tuple(_time(text) for text in texts)
 
 
-_OCCURRENCE_FIELDS: dict[str, Callable[[Any], object]] = {
-    "original": _time,
-    "starts": _time,
-    "ends": _time,
-}
-_ENTRY_FIELDS: dict[str, Callable[[Any], object]] = {
-    "starts": _time,
-    "ends": _time,
-    "status": Status,
-    "kind": lambda text: Kind(text) if text else None,
-    "clients": lambda names: tuple((first, last) for first, last in names),
-    "client_ids": tuple,
-    "exceptions": _times,
-    "additions": _times,
-    "occurrences": lambda plain: tuple(_occurrence(each) for each in plain),
-}
+def _by_name(
+    kind: type, special: dict[str, Callable[[Any], object]]
+) -> tuple[Callable[[Any], object] | None, ...]:
+    return tuple(special.get(name) for name in _NAMES[kind])
+
+
+_OCCURRENCE_FIELDS = _by_name(Occurrence, {"original": _time, "starts": _time, "ends": _time})
+_ENTRY_FIELDS = _by_name(
+    Entry,
+    {
+        "starts": _time,
+        "ends": _time,
+        "status": Status,
+        "kind": lambda text: Kind(text) if text else None,
+        "clients": lambda names: tuple((first, last) for first, last in names),
+        "client_ids": tuple,
+        "exceptions": _times,
+        "additions": _times,
+        "occurrences": lambda plain: tuple(_occurrence(each) for each in plain),
+    },
+)

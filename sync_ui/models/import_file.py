@@ -40,7 +40,7 @@ class ImportFile(Row):
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
     clinician_id: Mapped[int] = mapped_column(ForeignKey("clinician.id"))
-    content: Mapped[bytes] = mapped_column(LargeBinary)
+    content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
     created_at: Mapped[datetime] = mapped_column(Instant)
     large: Mapped[bool] = mapped_column(default=False)
     state: Mapped[UploadState] = mapped_column(words(UploadState), default=UploadState.READY)

@@ -1,37 +1,30 @@
 """Imports: another program's calendar becomes this practice's schedule.
 
-A preview is the import itself, rolled back: it tells exactly what would happen.
+A preview compares and writes nothing. An import compares first, then writes in
+one short transaction what the comparison found; if something changed in
+between, it compares again inside.
 """
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from pathlib import Path
 
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
 from sync_ui import clock
-from sync_ui.domain.reading import MAX_BYTES, Entry, Problem, Reading
+from sync_ui.domain.reading import MAX_BYTES, TOO_LARGE, Problem, Reading, nobody
+from sync_ui.domain.reading import Tell as TellRead
 from sync_ui.domain.roles import Permission
-from sync_ui.errors import Conflict, Invalid, NotFound
+from sync_ui.errors import Conflict, Invalid
 from sync_ui.gateways import reader
-from sync_ui.models import ImportFile, db, transaction
-from sync_ui.services import access, appointments, calendars, practice
+from sync_ui.models import Import, ImportedRow, db, transaction
+from sync_ui.services import access, bulk, calendars, known, mappings, merge, practice
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
-from sync_ui.services.merge import Merge, Outcome
+from sync_ui.services.comparison import Comparison, Missing, Outcome, Row
+from sync_ui.services.merge import Tell
 from sync_ui.services.titles import Titles
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the preview: what the import does with one event of the file."""
-
-    line: int
-    outcome: Outcome
-    starts: datetime | date
-    what: str
-    turns: int
-    all_day: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +38,10 @@ class Title:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What an import does, or has done."""
+    """What an import does, or has done; of its rows, at most some hundreds of each outcome.
+
+    `wrong` counts all problems, of which a large file shows some.
+    """
 
     source: str
     rows: tuple[Row, ...]
@@ -54,6 +50,9 @@ class Preview:
     notes: tuple[str, ...]
     new_clients: int
     counts: Mapping[Outcome, int] = field(default_factory=dict)
+    missing: tuple[Missing, ...] = ()
+    is_table: bool = False
+    wrong: int = 0
 
     def summary(self, *, applied: bool) -> str:
         """One sentence: `12 new, 3 changed, 40 unchanged, 1 cancelled, 9 new clients.`"""
@@ -62,11 +61,29 @@ class Preview:
         return f"{done}: {', '.join(words)}; {self.new_clients} new clients."
 
 
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user wants of an import.
+
+    `answers` says of a title whether it is a client; `take_titles` takes each
+    unknown one for a client. `cancel` names what of the missing shall be
+    cancelled, None for all of it.
+    """
+
+    answers: Mapping[str, bool] = field(default_factory=dict)
+    take_titles: bool = False
+    skip_wrong_rows: bool = False
+    cancel: Collection[str] | None = ()
+
+    def titles(self) -> Titles:
+        return Titles(self.answers, take_all=self.take_titles)
+
+
 def read_file(path: Path) -> bytes:
     """Raises Invalid for a file that cannot be read or is too large."""
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise Invalid("The file is larger than 5 MB. Export a shorter time span.")
+            raise Invalid(TOO_LARGE)
         return path.read_bytes()
     except OSError:
         raise Invalid("The file cannot be read.") from None
@@ -82,18 +99,12 @@ def look(
 ) -> Preview:
     """What importing this file into the clinician's schedule would do; nothing changes.
 
-    `answers` says of a title whether it is a client; `take_titles` takes each
-    unknown one for a client. Raises Invalid, NotFound, Refused.
+    Raises Invalid, NotFound, Refused.
     """
-    _guard(actor, clinician_id)
-    reading = _read(data)
-    try:
-        with transaction() as session:
-            merge = Merge(session, clinician_id, Titles(answers or {}, take_all=take_titles))
-            preview = _run(merge, reading)
-            raise _RollBack
-    except _RollBack:
-        return preview
+    guard(actor, clinician_id)
+    wishes = Wishes(answers or {}, take_titles)
+    found, _ = compared(clinician_id, read(data), wishes)
+    return preview(found)
 
 
 def apply(
@@ -104,99 +115,114 @@ def apply(
     *,
     take_titles: bool = False,
     skip_wrong_rows: bool = False,
+    cancel_missing: Collection[str] | None = (),
 ) -> Preview:
     """The file's events are in the clinician's schedule, all of them or none.
 
     Raises Invalid, NotFound, Refused, and Conflict for wrong rows that the
     actor has not agreed to leave out.
     """
-    _guard(actor, clinician_id)
-    reading = _read(data)
+    guard(actor, clinician_id)
+    wishes = Wishes(answers or {}, take_titles, skip_wrong_rows, cancel_missing)
+    reading = read(data)
+    found, seen = compared(clinician_id, reading, wishes)
     with transaction() as session:
-        merge = Merge(session, clinician_id, Titles(answers or {}, take_all=take_titles))
-        preview = _run(merge, reading)
-        if preview.problems and not skip_wrong_rows:
-            raise Conflict(
-                "Nothing was imported: some rows are wrong. Mend the file, or leave them out."
-            )
-        if merge.changed:
-            calendars.raise_versions(session, {clinician_id}, merge.at)
-        counts = {outcome.name.lower(): count for outcome, count in preview.counts.items()}
-        record(session, actor, Action.IMPORT_APPLIED, f"clinician:{clinician_id}", **counts)
-    return preview
+        found = carry_out(session, actor, clinician_id, found, seen, wishes)
+    return preview(found)
 
 
-def keep(actor: Actor, clinician_id: int, data: bytes) -> ImportFile:
-    """The upload waits in the database (never in a plain file) for its preview to be accepted."""
-    _guard(actor, clinician_id)
-    if actor.user_id is None:
-        raise NotFound("There is nobody to keep the file for.")
-    _read(data)
-    with transaction() as session:
-        kept = ImportFile(
-            user_id=actor.user_id, clinician_id=clinician_id, content=data, created_at=clock.now()
-        )
-        session.add(kept)
-        session.flush()
-        record(session, actor, Action.IMPORT_UPLOADED, f"import_file:{kept.id}")
-    return kept
-
-
-def kept_file(actor: Actor, file_id: int) -> ImportFile:
-    """The actor's own upload. Raises NotFound."""
-    access.require(actor, Permission.IMPORTS)
-    gone = "This upload is no longer there. Upload the file again."
-    found = access.get(ImportFile, file_id, gone)
-    if found.user_id != actor.user_id:
-        raise NotFound(gone)
-    return found
-
-
-def discard(actor: Actor, file_id: int) -> None:
-    """The upload is gone."""
-    with transaction() as session:
-        session.delete(kept_file(actor, file_id))
-        record(session, actor, Action.IMPORT_DISCARDED, f"import_file:{file_id}")
-
-
-class _RollBack(Exception):
-    """Leaves the transaction of a preview without a trace."""
-
-
-def _guard(actor: Actor, clinician_id: int) -> None:
+def guard(actor: Actor, clinician_id: int) -> None:
     access.require(actor, Permission.IMPORTS)
     access.clinician(actor, clinician_id)
 
 
-def _read(data: bytes) -> Reading:
+def read(data: bytes, tell: TellRead = nobody) -> Reading:
+    """What the file says. Raises Invalid."""
     zone = practice.get().zone
+    remembered = mappings.remembered()
     db.session.rollback()  # no transaction stays open while the child reads
-    return reader.read_in_child(data, zone, clock.now().date())
+    return reader.read_in_child(data, zone, clock.now().date(), remembered, tell=tell)
 
 
-def _run(merge: Merge, reading: Reading) -> Preview:
-    problems = list(reading.problems)
-    rows = []
-    for entry in reading.entries:
-        try:
-            rows.append(_row(entry, merge))
-        except Invalid as error:
-            problems.append(Problem(entry.line, error.sentence))
-    merge.finish()
-    counts = Counter(row.outcome for row in rows)
+def compared(
+    clinician_id: int, reading: Reading, wishes: Wishes, tell: Tell = lambda _: None
+) -> tuple[Comparison, str]:
+    """What importing would do, and the fingerprint of what that depends on."""
+    session = db.session()
+    seen = known.fingerprint(session, clinician_id)
+    found = merge.compare(session, clinician_id, reading, wishes.titles(), wishes.cancel, tell)
+    return found, seen
+
+
+def carry_out(
+    session: Session,
+    actor: Actor,
+    clinician_id: int,
+    found: Comparison,
+    seen: str,
+    wishes: Wishes,
+) -> Comparison:
+    """Write, in the transaction under way, what `compared` found. Raises Conflict."""
+    if known.fingerprint(session, clinician_id) != seen:
+        found = merge.compare(session, clinician_id, found.reading, wishes.titles(), wishes.cancel)
+    _refuse_wrong_rows(found, wishes)
+    counts = {outcome.name.lower(): count for outcome, count in found.counts.items()}
+    run = Import(
+        clinician_id=clinician_id,
+        user_id=actor.user_id,
+        source=found.reading.source,
+        applied_at=clock.now(),
+        counts=counts | ({"new_clients": found.new_clients} if found.new_clients else {}),
+    )
+    session.add(run)
+    session.flush()
+    if found.changes:
+        at = calendars.stamp(session)
+        session.flush()
+        bulk.Writing(session, run, found.reading.signature, at).carry_out(found.changes)
+        calendars.raise_versions(session, {clinician_id}, at)
+    record(session, actor, Action.IMPORT_APPLIED, f"clinician:{clinician_id}", **counts)
+    return found
+
+
+def _refuse_wrong_rows(found: Comparison, wishes: Wishes) -> None:
+    if found.problems and not wishes.skip_wrong_rows:
+        raise Conflict(
+            "Nothing was imported: some rows are wrong. Mend the file, or leave them out."
+        )
+    if found.problems and wishes.cancel is None and found.missing:
+        raise Conflict(
+            "Nothing was imported: while some rows are wrong, nobody can tell what is missing. "
+            "Mend the file first, or cancel nothing."
+        )
+
+
+def preview(found: Comparison) -> Preview:
     return Preview(
-        source=reading.source,
-        rows=tuple(sorted(rows, key=lambda row: row.line)),
-        problems=tuple(sorted(problems, key=lambda problem: problem.line)),
-        titles=tuple(Title(*known) for known in merge.titles.asked()),
-        notes=reading.notes,
-        new_clients=merge.new_clients,
-        counts=counts,
+        source=found.reading.source,
+        rows=tuple(found.rows),
+        problems=tuple(found.problems),
+        titles=tuple(Title(*asked) for asked in found.titles),
+        notes=found.reading.notes,
+        new_clients=found.new_clients,
+        counts=found.counts,
+        missing=tuple(found.missing),
+        is_table=found.reading.is_table,
+        wrong=len(found.problems),
     )
 
 
-def _row(entry: Entry, merge: Merge) -> Row:
-    outcome, plan, turns = merge.take(entry)
-    names = " & ".join(f"{c.first_name} {c.last_name}".strip() for c in plan.clients)
-    starts = plan.starts.date() if plan.all_day else appointments.moments(plan)[0]
-    return Row(entry.line, outcome, starts, names or plan.title, turns, plan.all_day)
+def listed(actor: Actor, limit: int = 20) -> list[Import]:
+    """The last imports into the schedules that the actor keeps, the latest first."""
+    access.require(actor, Permission.IMPORTS)
+    latest = select(Import).order_by(Import.applied_at.desc(), Import.id.desc()).limit(limit)
+    return list(
+        db.session.scalars(latest.options(joinedload(Import.clinician), joinedload(Import.user)))
+    )
+
+
+def undoable(runs: Collection[Import]) -> set[int]:
+    """Which of these imports have left something that can be taken back."""
+    noted = select(ImportedRow.import_id).where(ImportedRow.import_id.in_([run.id for run in runs]))
+    with_rows = set(db.session.scalars(noted.distinct()))
+    return {run.id for run in runs if run.undone_at is None and run.id in with_rows}

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 from sync_ui.domain import names
 from sync_ui.domain.event import Kind
 from sync_ui.domain.reading import Entry
-from sync_ui.errors import Invalid
+from sync_ui.errors import Invalid, SyncError
 from sync_ui.models import Client, ImportedTitle
 from sync_ui.services import clients
 
@@ -54,20 +55,43 @@ class Titles:
         )
 
 
+@dataclass(slots=True, eq=False)
+class Person:
+    """A client as an import meets them; a new one has no `id` until it is written.
+
+    `formerly` are the ids of duplicates that were merged into this client.
+    """
+
+    first_name: str
+    last_name: str
+    internal_id: str = ""
+    id: int | None = None
+    formerly: tuple[int, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Remembered:
+    """What a title was said to be: `person`, or (without one) no client."""
+
+    title: str
+    person: Person | None
+    id: int | None = None
+
+
 class Register:
-    """The practice's clients as an import meets them; new ones are added once."""
+    """The practice's clients as an import meets them; new ones are met once."""
 
     def __init__(self, session: Session, clinician_id: int, titles: Titles) -> None:
         self._session = session
-        self._clinician_id = clinician_id
         self._titles = titles
-        self._by_name: dict[str, list[Client]] = {}
-        self._by_internal_id: dict[str, Client] = {}
-        self._remembered: dict[str, ImportedTitle] = {}
-        self.new_clients = 0
-        self._load()
+        self._by_name: dict[str, list[Person]] = {}
+        self._by_internal_id: dict[str, Person] = {}
+        self._remembered: dict[str, Remembered] = {}
+        self.new: list[Person] = []
+        self.told: dict[str, Remembered] = {}
+        self._load(clinician_id)
 
-    def attending(self, entry: Entry) -> tuple[tuple[Client, ...], Kind]:
+    def attending(self, entry: Entry) -> tuple[tuple[Person, ...], Kind]:
         """Who comes, and what it is. Raises Invalid for an internal ID that nobody has."""
         if entry.client_ids or entry.clients:
             return self._named_in_columns(entry), entry.kind or Kind.SESSION
@@ -81,22 +105,34 @@ class Register:
         self._remember(title, None)
         return (), kind_of(title)
 
-    def _load(self) -> None:
-        active = select(Client).where(Client.archived_at.is_(None))
-        for client in self._session.scalars(active):
-            self._add(client)
-        remembered = select(ImportedTitle).where(ImportedTitle.clinician_id == self._clinician_id)
-        for row in self._session.scalars(remembered):
-            self._remembered[key(row.title)] = row
+    def _load(self, clinician_id: int) -> None:
+        everyone: dict[int, Person] = {}
+        merged: dict[int, int] = {}
+        for row in self._session.execute(_CLIENTS):
+            everyone[row.id] = Person(row.first_name, row.last_name, row.internal_id, row.id)
+            if row.merged_into_id is not None:
+                merged[row.id] = row.merged_into_id
+            elif row.archived_at is None:
+                self._add(everyone[row.id])
+        for client_id in merged:
+            kept = everyone[_last(client_id, merged)]
+            kept.formerly += (client_id,)
+        own = select(ImportedTitle.id, ImportedTitle.title, ImportedTitle.client_id).where(
+            ImportedTitle.clinician_id == clinician_id
+        )
+        for known in self._session.execute(own):
+            person = None if known.client_id is None else everyone[_last(known.client_id, merged)]
+            self._remembered[key(known.title)] = Remembered(known.title, person, known.id)
 
-    def _add(self, client: Client) -> None:
-        full = key(f"{client.first_name} {client.last_name}")
-        self._by_name.setdefault(full, []).append(client)
-        self._by_internal_id[client.internal_id.casefold()] = client
+    def _add(self, person: Person) -> None:
+        full = key(f"{person.first_name} {person.last_name}")
+        self._by_name.setdefault(full, []).append(person)
+        if person.internal_id:
+            self._by_internal_id[person.internal_id.casefold()] = person
 
-    def _named_in_columns(self, entry: Entry) -> tuple[Client, ...]:
+    def _named_in_columns(self, entry: Entry) -> tuple[Person, ...]:
         by_id = [self._by_internal_id.get(i.strip().casefold()) for i in entry.client_ids]
-        found = [client for client in by_id if client is not None]
+        found = [person for person in by_id if person is not None]
         if entry.client_ids and len(found) == len(by_id):
             return tuple(found)
         if not entry.clients:
@@ -105,15 +141,17 @@ class Register:
             )
         ids = [*entry.client_ids, *[""] * len(entry.clients)]
         return tuple(
-            self._find_or_create(first, last, internal_id)
-            for (first, last), internal_id in zip(entry.clients, ids, strict=False)
+            dict.fromkeys(
+                self._find_or_create(first, last, internal_id)
+                for (first, last), internal_id in zip(entry.clients, ids, strict=False)
+            )
         )
 
-    def _known(self, title: str) -> tuple[Client, ...] | None:
+    def _known(self, title: str) -> tuple[Person, ...] | None:
         """The clients that a title names, all of them known; else None."""
         remembered = self._remembered.get(key(title))
-        if remembered is not None and remembered.client is not None:
-            return (remembered.client,)
+        if remembered is not None and remembered.person is not None:
+            return (remembered.person,)
         if key(title) in self._by_internal_id:
             return (self._by_internal_id[key(title)],)
         named = [self._by_name.get(key(" ".join(name)), []) for name in names.people(title)]
@@ -121,39 +159,62 @@ class Register:
             return tuple(same[0] for same in named)
         return None
 
-    def _create_from(self, title: str) -> tuple[Client, ...]:
+    def _create_from(self, title: str) -> tuple[Person, ...]:
         named = names.people(title)
         if len(named) == 2 and all(all(name) for name in named):
             return tuple(self._find_or_create(*name) for name in named)
-        client = self._find_or_create(*(named[0] if len(named) == 1 else (title, "")))
-        self._remember(title, client)
-        return (client,)
+        person = self._find_or_create(*(named[0] if len(named) == 1 else (title, "")))
+        self._remember(title, person)
+        return (person,)
 
-    def _find_or_create(self, first: str, last: str, internal_id: str = "") -> Client:
+    def _find_or_create(self, first: str, last: str, internal_id: str = "") -> Person:
         full = f"{first} {last}"
         remembered = self._remembered.get(key(full))
-        if remembered is not None and remembered.client is not None:
-            return remembered.client
+        if remembered is not None and remembered.person is not None:
+            return remembered.person
         same = self._by_name.get(key(full), [])
         if len(same) > 1:
             raise Invalid("Several clients have this name. Give the internal ID in the file.")
         if same:
             return same[0]
-        client = clients.add(self._session, first, last, internal_id=internal_id)
-        self._session.flush()
-        self._add(client)
-        self._remember(" ".join(full.split()), client)
-        self.new_clients += 1
-        return client
+        person = self._checked(first, last, internal_id)
+        self._add(person)
+        self.new.append(person)
+        self._remember(" ".join(full.split()), person)
+        return person
 
-    def _remember(self, title: str, client: Client | None) -> None:
+    def _checked(self, first: str, last: str, internal_id: str) -> Person:
+        """Whatever is wrong with a new client is wrong with the row."""
+        try:
+            names_ = clients.checked_names(first, last)
+            given = clients.checked_internal_id(self._session, internal_id)
+        except SyncError as error:
+            raise Invalid(error.sentence) from None
+        return Person(*names_, given)
+
+    def _remember(self, title: str, person: Person | None) -> None:
         """So that a client who is renamed here is found again next week."""
-        row = self._remembered.get(key(title))
-        if row is None:
-            row = ImportedTitle(clinician_id=self._clinician_id, title=title)
-            self._session.add(row)
-            self._remembered[key(title)] = row
-        row.client = client
+        known = self._remembered.setdefault(key(title), Remembered(title, person))
+        if known.id is None or known.person is not person:
+            known.person = person
+            self.told[key(title)] = known
+
+
+_CLIENTS = select(
+    Client.id,
+    Client.first_name,
+    Client.last_name,
+    Client.internal_id,
+    Client.archived_at,
+    Client.merged_into_id,
+).order_by(Client.id)
+
+
+def _last(client_id: int, merged: Mapping[int, int]) -> int:
+    """Whom a merged client has become."""
+    while client_id in merged:
+        client_id = merged[client_id]
+    return client_id
 
 
 def key(title: str) -> str:

@@ -4,11 +4,21 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
-from sqlalchemy import delete, or_
+from sqlalchemy import delete, or_, select
 
 from sync_ui import clock
-from sync_ui.models import Code, ImportFile, Mail, Session, SignInFailure, db, transaction
-from sync_ui.services import accounts, links, mail, series
+from sync_ui.models import (
+    Code,
+    Import,
+    ImportedRow,
+    ImportFile,
+    Mail,
+    Session,
+    SignInFailure,
+    db,
+    transaction,
+)
+from sync_ui.services import accounts, links, mail, series, undo, uploads
 from sync_ui.services.access import WORKER
 from sync_ui.services.audit import Action, record
 
@@ -25,6 +35,7 @@ def sweep() -> None:
         mail.send_due,
         lambda: series.extend(WORKER),
         clean_up,
+        lambda: uploads.work(WORKER),
     )
     for part in parts:
         try:
@@ -35,7 +46,9 @@ def sweep() -> None:
 
 
 def clean_up() -> int:
-    """Spent codes, ended sessions, forgotten uploads and old mail are gone. Returns how many."""
+    """Spent codes, ended sessions, forgotten uploads, old mail and what would undo old imports
+    are gone. Returns how many.
+    """
     now = clock.now()
     made_before, seen_before = accounts.expired_before(now)
     over = (
@@ -43,6 +56,9 @@ def clean_up() -> int:
         delete(Session).where(or_(Session.created_at < made_before, Session.seen_at < seen_before)),
         delete(SignInFailure).where(SignInFailure.last_at < now - KEPT),
         delete(ImportFile).where(ImportFile.created_at < now - KEPT),
+        delete(ImportedRow).where(
+            ImportedRow.import_id.in_(select(Import.id).where(Import.applied_at < now - undo.KEPT))
+        ),
         delete(Mail).where(Mail.created_at < now - 30 * KEPT),
     )
     with transaction() as session:

@@ -20,7 +20,7 @@ SENTENCES = {
     403: "Your role does not allow this.",
     404: "There is nothing at this address.",
     405: "This address does not take this kind of request.",
-    413: "The file is too large: 5 MB at most.",
+    413: "The file is too large: 32 MB at most.",
     500: "Something went wrong on our side. Nothing was changed.",
     503: "The database is busy or cannot be reached. Nothing was changed; try again in a minute.",
 }

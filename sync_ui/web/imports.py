@@ -1,21 +1,33 @@
-"""Import: upload a calendar, look at what it would do, accept."""
+"""Import: upload a calendar, look at what it would do, accept; undo it as a whole."""
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from typing import Any
+
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
+from htmx_flask import make_response
+from htmx_flask import request as htmx_request
 from werkzeug.wrappers import Response
 from wtforms import BooleanField, FileField, SelectField, SelectMultipleField
 from wtforms.validators import NumberRange
 
+from sync_ui import worker
 from sync_ui.domain import csv_read
+from sync_ui.domain.csv_table import Glance, UnknownColumns
+from sync_ui.domain.reading import MAX_BYTES
 from sync_ui.domain.roles import Permission
-from sync_ui.errors import Invalid, SyncError
-from sync_ui.services import imports, people
+from sync_ui.errors import Conflict, Invalid, SyncError
+from sync_ui.models import ImportFile, UploadState
+from sync_ui.services import imports, mappings, people, undo, uploads
+from sync_ui.services.imports import Wishes
 from sync_ui.web.forms import blame
 from sync_ui.web.signing import actor, guard
 
 blueprint = Blueprint("imports", __name__, url_prefix="/import")
 
 View = str | Response | tuple[str, int]
+
+# The file, and room for what a form adds to it.
+LARGEST_UPLOAD = MAX_BYTES + 1024 * 1024
 
 
 class UploadForm(FlaskForm):
@@ -31,15 +43,47 @@ class UploadForm(FlaskForm):
 
 
 class AcceptForm(FlaskForm):
-    """`clients` are the titles ticked as clients, `titles` all that were asked about."""
+    """`clients` are the titles ticked as clients, `titles` all that were asked about.
+
+    `cancel` are the ticked ones of what is missing in the file.
+    """
 
     titles = SelectMultipleField(validate_choice=False)
     clients = SelectMultipleField(validate_choice=False)
+    cancel = SelectMultipleField(validate_choice=False)
     skip_wrong_rows = BooleanField("Leave out the wrong rows and import the others")
 
-    def answers(self) -> dict[str, bool]:
+    def wishes(self) -> Wishes:
         ticked = set(self.clients.data or [])
-        return {title: title in ticked for title in self.titles.data or []}
+        return Wishes(
+            answers={title: title in ticked for title in self.titles.data or []},
+            skip_wrong_rows=bool(self.skip_wrong_rows.data),
+            cancel=tuple(self.cancel.data or ()),
+        )
+
+
+class ColumnsForm(FlaskForm):
+    """`columns` holds what each column of the file is, in its order."""
+
+    columns = SelectMultipleField(validate_choice=False)
+    order = SelectField(
+        "Dates such as 03/04/2026",
+        choices={
+            "": "as the file suggests",
+            "day": "day/month: 3 April",
+            "month": "month/day: March 4",
+        },
+    )
+
+    def day_first(self) -> bool | None:
+        return None if not self.order.data else self.order.data == "day"
+
+
+@blueprint.url_value_preprocessor
+def _take_large_files(endpoint: str | None, _: dict[str, Any] | None) -> None:
+    """Before anything reads the form: no other page takes as much."""
+    if endpoint == "imports.upload":
+        request.max_content_length = LARGEST_UPLOAD
 
 
 @blueprint.route("", methods=["GET", "POST"])
@@ -50,10 +94,12 @@ def upload() -> View:
     if not form.validate_on_submit():
         return _upload_page(form)
     try:
-        kept = imports.keep(actor(), form.clinician.data, _content())
+        kept = uploads.keep(actor(), form.clinician.data, _content())
     except SyncError as error:
         blame(form.file, error)
         return _upload_page(form, error.status)
+    if kept.large:
+        worker.wake(current_app)
     return redirect(url_for("imports.preview", file_id=kept.id))
 
 
@@ -61,26 +107,49 @@ def upload() -> View:
 @guard(Permission.IMPORTS)
 def preview(file_id: int) -> View:
     """What the import would do, row by row; POST with other answers looks again."""
-    return _preview_page(file_id, AcceptForm())
+    kept = uploads.kept_file(actor(), file_id)
+    form = AcceptForm()
+    if kept.large and request.method == "POST":
+        uploads.look_again(actor(), file_id, form.wishes())
+        worker.wake(current_app)
+        return redirect(url_for("imports.preview", file_id=file_id))
+    if kept.large and kept.state is not UploadState.READY:
+        return _progress_page(kept)
+    try:
+        return _preview_page(kept, form)
+    except UnknownColumns:
+        return redirect(url_for("imports.columns", file_id=file_id))
+
+
+@blueprint.get("/<int:file_id>/progress")
+@guard(Permission.IMPORTS)
+def progress(file_id: int) -> View:
+    """How far the worker is: the page asks for it by itself."""
+    kept = uploads.kept_file(actor(), file_id)
+    if not uploads.is_busy(kept) or not htmx_request.htmx:
+        address = url_for("imports.preview", file_id=file_id)
+        answer: Response = make_response("", redirect=address)
+        return answer if htmx_request.htmx else redirect(address)
+    return render_template("imports/_progress.html", kept=kept)
 
 
 @blueprint.post("/<int:file_id>/apply")
 @guard(Permission.IMPORTS)
 def apply(file_id: int) -> View:
     form = AcceptForm()
-    kept = imports.kept_file(actor(), file_id)
+    kept = uploads.kept_file(actor(), file_id)
     clinician_id = kept.clinician_id
     try:
-        done = imports.apply(
-            actor(),
-            clinician_id,
-            kept.content,
-            form.answers(),
-            skip_wrong_rows=bool(form.skip_wrong_rows.data),
-        )
+        done = uploads.accept(actor(), file_id, form.wishes())
+    except UnknownColumns:
+        return redirect(url_for("imports.columns", file_id=file_id))
     except SyncError as error:
-        return _preview_page(file_id, form, error)
-    imports.discard(actor(), file_id)
+        kept = uploads.kept_file(actor(), file_id)
+        busy = kept.large and kept.state is not UploadState.READY
+        return _progress_page(kept, error) if busy else _preview_page(kept, form, error)
+    if done is None:
+        worker.wake(current_app)
+        return redirect(url_for("imports.preview", file_id=file_id))
     flash(done.summary(applied=True))
     return redirect(url_for("schedule.show", clinician=clinician_id))
 
@@ -88,8 +157,45 @@ def apply(file_id: int) -> View:
 @blueprint.post("/<int:file_id>/discard")
 @guard(Permission.IMPORTS)
 def discard(file_id: int) -> View:
-    imports.discard(actor(), file_id)
-    flash("The upload is discarded; nothing was imported.")
+    uploads.discard(actor(), file_id)
+    flash("The upload is discarded.")
+    return redirect(url_for("imports.upload"))
+
+
+@blueprint.route("/<int:file_id>/columns", methods=["GET", "POST"])
+@guard(Permission.IMPORTS)
+def columns(file_id: int) -> View:
+    """What each column of a table is; remembered for every later file with this header."""
+    kept = uploads.kept_file(actor(), file_id)
+    found = uploads.glance(actor(), file_id)
+    form = ColumnsForm()
+    if request.method == "GET":
+        if found.day_first is not None:
+            form.order.data = "day" if found.day_first else "month"
+        return _columns_page(kept, found, form, [heading.name for heading in found.headings])
+    said = list(form.columns.data or [])
+    try:
+        if len(said) != len(found.headings):
+            raise Invalid("Say of each column what it is, or that it is left out.")
+        mappings.remember(actor(), found.signature, said, form.day_first())
+        uploads.look_again(actor(), file_id)
+    except SyncError as error:
+        said += [""] * (len(found.headings) - len(said))
+        return _columns_page(kept, found, form, said, error), error.status
+    worker.wake(current_app)
+    return redirect(url_for("imports.preview", file_id=file_id))
+
+
+@blueprint.post("/done/<int:import_id>/undo")
+@guard(Permission.IMPORTS)
+def take_back(import_id: int) -> View:
+    try:
+        undo.undo(actor(), import_id)
+    except Conflict as error:
+        form = UploadForm(formdata=None)
+        form.offer()
+        return _upload_page(form, error.status, error)
+    flash("The import is undone; the schedule is as it was before.")
     return redirect(url_for("imports.upload"))
 
 
@@ -101,21 +207,53 @@ def _content() -> bytes:
     return content
 
 
-def _upload_page(form: UploadForm, status: int = 0) -> View:
-    return render_template("imports/upload.html", form=form, columns=csv_read.COLUMNS), status or (
-        422 if form.errors else 200
-    )
+def _upload_page(form: UploadForm, status: int = 0, problem: SyncError | None = None) -> View:
+    done = imports.listed(actor())
+    return render_template(
+        "imports/upload.html",
+        form=form,
+        columns=csv_read.COLUMNS,
+        done=done,
+        undoable=imports.undoable(done),
+        problem=problem,
+    ), status or (422 if form.errors else 200)
 
 
-def _preview_page(file_id: int, form: AcceptForm, error: SyncError | None = None) -> View:
-    kept = imports.kept_file(actor(), file_id)
-    clinician = kept.clinician.name
-    found = imports.look(actor(), kept.clinician_id, kept.content, form.answers())
+def _preview_page(kept: ImportFile, form: AcceptForm, error: SyncError | None = None) -> View:
+    file_id, clinician, problem = kept.id, kept.clinician.name, kept.problem
+    found = uploads.look(actor(), file_id, form.wishes().answers)
     return render_template(
         "imports/preview.html",
         form=form,
         file_id=file_id,
         clinician=clinician,
         preview=found,
-        problem=error,
+        ticked=form.cancel.data or [],
+        problem=error.sentence if error else problem,
     ), error.status if error else 200
+
+
+def _progress_page(kept: ImportFile, error: SyncError | None = None) -> View:
+    if kept.state is UploadState.FAILED and kept.found:
+        return redirect(url_for("imports.columns", file_id=kept.id))
+    done = uploads.restored(kept.found) if kept.state is UploadState.DONE and kept.found else None
+    return render_template(
+        "imports/progress.html", kept=kept, done=done, problem=error.sentence if error else ""
+    ), error.status if error else 200
+
+
+def _columns_page(
+    kept: ImportFile,
+    found: Glance,
+    form: ColumnsForm,
+    said: list[str],
+    error: SyncError | None = None,
+) -> str:
+    return render_template(
+        "imports/columns.html",
+        file_id=kept.id,
+        form=form,
+        headings=list(zip(found.headings, said, strict=True)),
+        offered=[column.name for column in csv_read.COLUMNS],
+        problem=error.sentence if error else "",
+    )

@@ -100,9 +100,9 @@ def test_outside_america_the_day_comes_before_the_month() -> None:
     assert only(*lines).starts == datetime(2026, 3, 7, 10)
 
 
-def test_ten_thousand_rows_are_read_and_one_more_is_refused() -> None:
+def test_a_hundred_thousand_rows_are_read_and_one_more_is_refused() -> None:
     rows = [
-        f"Jane Smith,2026-07-06,{n // 3600:02}:{n // 60 % 60:02}:{n % 60:02},50"
+        f"Jane Smith,2026-07-{n // 86400 + 6:02},{n // 3600 % 24:02}:{n // 60 % 60:02}:{n % 60:02},50"
         for n in range(MAX_EVENTS)
     ]
     table = "\n".join(["Client,Date,Time,Minutes", *rows])
@@ -111,7 +111,7 @@ def test_ten_thousand_rows_are_read_and_one_more_is_refused() -> None:
     with pytest.raises(Invalid) as refused:
         read_csv(f"{table}\nMark Smith,2026-07-06,10:00,50".encode(), ZONE, TODAY)
     assert refused.value.sentence == (
-        "This file has more than 10,000 rows. Export a shorter span of time."
+        "This file has more than 100,000 rows. Export a shorter span of time."
     )
 
 

@@ -95,23 +95,23 @@ def test_the_occurrences_of_a_sample_come_at_the_wall_time_of_their_zone() -> No
     assert found == [datetime(2026, 3, day, 10) for day in (3, 10, 17)]
 
 
-def test_ten_thousand_events_are_read_and_one_more_is_refused() -> None:
+def test_a_hundred_thousand_events_are_read_and_one_more_is_refused() -> None:
     events = [event(number) for number in range(MAX_EVENTS)]
 
     assert len(read(calendar(*events), ZONE, TODAY).entries) == MAX_EVENTS
     assert refusal(calendar(*events, event(MAX_EVENTS))) == (
-        "This file has more than 10,000 events. Export a shorter span of time."
+        "This file has more than 100,000 events. Export a shorter span of time."
     )
 
 
-def test_five_megabytes_are_read_and_a_byte_more_is_refused() -> None:
+def test_thirty_two_megabytes_are_read_and_a_byte_more_is_refused() -> None:
     line = b"X-FILL:" + b"x" * 90_000 + b"\r\n"
     fill = line * ((MAX_BYTES - 1_000) // len(line))
     full = calendar(event(1), fill)
     full += b"\n" * (MAX_BYTES - len(full))
 
     assert len(read(full, ZONE, TODAY).entries) == 1
-    assert refusal(full + b"\n") == "This file is larger than 5 MB. Export a shorter span of time."
+    assert refusal(full + b"\n") == "This file is larger than 32 MB. Export a shorter span of time."
 
 
 def test_a_line_of_100_kb_is_read_and_a_longer_one_is_refused_folded_or_not() -> None:

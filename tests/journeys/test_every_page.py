@@ -46,6 +46,7 @@ PLACES = {
     "duplicates.merge": Place("/clients/1/merge/2", SCHEDULERS),
     "duplicates.suggested": Place("/clients/duplicates", SCHEDULERS),
     "exports.choose": Place("/export", EVERYONE),
+    "imports.columns": Place("/import/{file}/columns", SCHEDULERS),
     "imports.preview": Place("/import/{file}", SCHEDULERS),
     "imports.upload": Place("/import", SCHEDULERS),
     "links.calendars": Place("/calendars", EVERYONE),
@@ -71,6 +72,7 @@ PLACES = {
 NO_PAGES = {
     "feeds.read",
     "health.health",
+    "imports.progress",
     "links.preview",
     "pages.home",
     "pages.robots",

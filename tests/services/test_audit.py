@@ -14,8 +14,11 @@ from sync_ui.services import (
     imports,
     links,
     mail,
+    mappings,
     people,
+    undo,
     upkeep,
+    uploads,
 )
 from sync_ui.services import practice as practices
 from sync_ui.services.audit import Action
@@ -209,10 +212,20 @@ USES: dict[str, tuple[Callable[[Practice, Book], object], Callable[..., object],
         lambda p, _: imports.apply(p.sam, clinician_id(p.unlu), calendar(PAULA)),
         Action.IMPORT_APPLIED,
     ),
-    "imports.keep": (
+    "uploads.keep": (
         lambda _, __: None,
-        lambda p, _: imports.keep(p.sam, clinician_id(p.unlu), calendar(PAULA)),
+        lambda p, _: uploads.keep(p.sam, clinician_id(p.unlu), calendar(PAULA)),
         Action.IMPORT_UPLOADED,
+    ),
+    "undo.undo": (
+        lambda p, _: imports.apply(p.sam, clinician_id(p.unlu), calendar(PAULA)),
+        lambda p, _: undo.undo(p.sam, imports.listed(p.sam)[0].id),
+        Action.IMPORT_UNDONE,
+    ),
+    "mappings.remember": (
+        lambda _, __: None,
+        lambda p, _: mappings.remember(p.sam, "0" * 32, ["Client", "Start"]),
+        Action.IMPORT_COLUMNS_SAID,
     ),
 }
 

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sync_ui.domain.event import Kind, Status
 from sync_ui.errors import Conflict, Invalid, NotFound, Refused
 from sync_ui.models import Appointment, AuditEntry, Client, ImportFile, Practice, Series, db
-from sync_ui.services import appointments, clients, imports, series
+from sync_ui.services import appointments, clients, imports, series, uploads
 from sync_ui.services.access import COMMAND
 from sync_ui.services.imports import Preview
 from sync_ui.services.merge import Outcome
@@ -392,11 +392,11 @@ def test_clinicians_do_not_import_and_strangers_find_no_upload(practice: People)
     assert practice.unlu.clinician_id is not None
     with pytest.raises(Refused):
         imports.look(practice.unlu, practice.unlu.clinician_id, calendar(PAULA))
-    kept = imports.keep(practice.sam, practice.unlu.clinician_id, calendar(PAULA))
+    kept = uploads.keep(practice.sam, practice.unlu.clinician_id, calendar(PAULA))
     with pytest.raises(NotFound):
-        imports.kept_file(practice.ada, kept.id)
+        uploads.kept_file(practice.ada, kept.id)
 
-    imports.discard(practice.sam, kept.id)
+    uploads.discard(practice.sam, kept.id)
     assert db.session.scalar(select(func.count(ImportFile.id))) == 0
 
 

@@ -17,6 +17,7 @@ from sync_ui.domain.roles import Role
 from sync_ui.models import (
     AppointmentType,
     Holiday,
+    Import,
     ImportFile,
     Location,
     Row,
@@ -75,12 +76,16 @@ REPORT feeds.refuse             405 405 405 405 405
 MKCALENDAR feeds.refuse         405 405 405 405 405
 GET  health.health              200 200 200 200 200
 POST imports.apply              302 403 403 302 302
+GET  imports.columns            302 403 403 200 200
+POST imports.columns            302 403 403 302 302
 POST imports.discard            302 403 403 302 302
 GET  holidays.listed             302 403 403 403 200
 POST holidays.listed             302 403 403 403 302
 POST holidays.remove             302 403 403 403 302
 GET  imports.preview            302 403 403 200 200
 POST imports.preview            302 403 403 200 200
+GET  imports.progress           302 403 403 302 302
+POST imports.take_back          302 403 403 302 302
 GET  imports.upload             302 403 403 200 200
 POST imports.upload             302 403 403 302 302
 POST links.allow                302 302 404 302 302
@@ -193,14 +198,17 @@ class Things:
                 content=CSV,
                 created_at=clock.now(),
             )
+            run = Import(
+                clinician_id=self.clinician, source="CSV", applied_at=clock.now(), counts={"new": 1}
+            )
             twin = clients.add(session, "Lea", "Double")
             left = clients.add(session, "Lea", "Gone")
             left.archived_at = clock.now()
-            session.add_all([place, holiday, kind, file])
+            session.add_all([place, holiday, kind, file, run])
             session.flush()
             self.user, self.leaver, self.place = user.id, leaver.id, place.id
             self.holiday, self.type = holiday.id, kind.id
-            self.file, self.number = file.id, number
+            self.file, self.run, self.number = file.id, run.id, number
             self.twin, self.left = twin.id, left.id
 
     def path(self, endpoint: str) -> dict[str, object]:
@@ -213,6 +221,7 @@ class Things:
             "file_id": self.file,
             "filename": "css/base.css",
             "holiday_id": self.holiday,
+            "import_id": self.run,
             "key": self.key,
             "link": f"{self.token}/calendar.ics",
             "link_id": self.link.id,
@@ -273,6 +282,9 @@ class Things:
                 "format": "csv",
             },
             "holidays.listed": {"name": "Winter", "first_day": "2026-12-24"},
+            "imports.columns": {
+                "columns": ["Title", "Start Date", "Start Time", "End Date", "End Time"]
+            },
             "imports.upload": {
                 "clinician": self.clinician,
                 "file": (BytesIO(CSV), "calendar.csv"),

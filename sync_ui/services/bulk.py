@@ -1,0 +1,300 @@
+"""Writes what a comparison found: thousands of rows in a few statements.
+
+Whatever is written is noted in the import's rows, so that it can be undone.
+"""
+
+import secrets
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Table, bindparam, delete, func, insert, select, text, update
+from sqlalchemy.orm import Session
+
+from sync_ui import clock
+from sync_ui.domain import display
+from sync_ui.models import (
+    Appointment,
+    AppointmentClient,
+    Client,
+    Import,
+    ImportedRow,
+    ImportedTitle,
+    Initials,
+    Series,
+)
+from sync_ui.services import calendars, drafts, snapshots
+from sync_ui.services.drafts import Addition, Changes, SeriesChange, Update
+from sync_ui.services.known import BATCH, batches, clients_of
+from sync_ui.services.titles import Person
+
+T = TypeVar("T")
+
+_APPOINTMENT: Table = Appointment.__table__  # type: ignore[assignment]
+_ATTENDANCE: Table = AppointmentClient.__table__  # type: ignore[assignment]
+_CLIENT: Table = Client.__table__  # type: ignore[assignment]
+_INITIALS: Table = Initials.__table__  # type: ignore[assignment]
+_NOTED: Table = ImportedRow.__table__  # type: ignore[assignment]
+_SERIES: Table = Series.__table__  # type: ignore[assignment]
+_TITLE: Table = ImportedTitle.__table__  # type: ignore[assignment]
+
+
+class Writing:
+    """One import's changes, in the transaction under way."""
+
+    def __init__(self, session: Session, run: Import, signature: str, at: datetime) -> None:
+        self._session = session
+        self._run_id = run.id
+        self._clinician_id = run.clinician_id
+        self._signature = signature or None
+        self._at = at
+        self._now = clock.now()
+
+    def carry_out(self, changes: Changes) -> None:
+        self._add_people(changes.people)
+        self._tell_titles(changes)
+        self._number(changes)
+        self._write_series(changes.series)
+        for additions in _some(changes.additions, BATCH):
+            self._add(additions)
+        for updates in _some(changes.updates.values(), BATCH):
+            self._update(updates)
+
+    def _add_people(self, people: Sequence[Person]) -> None:
+        if not people:
+            return
+        taken = {known.lower() for known in self._session.scalars(select(Client.internal_id))}
+        rows = []
+        ids = self._reserved(_CLIENT, len(people))
+        for person, client_id in zip(people, ids, strict=True):
+            person.id = client_id
+            person.internal_id = person.internal_id or _free_internal_id(taken)
+            taken.add(person.internal_id.lower())
+            rows.append(
+                _blank(_CLIENT)
+                | {
+                    "id": client_id,
+                    "first_name": person.first_name,
+                    "last_name": person.last_name,
+                    "internal_id": person.internal_id,
+                    "created_at": self._now,
+                }
+            )
+        self._insert(_CLIENT, rows)
+        self._note(_CLIENT, ((row["id"], None, snapshots.digest(_CLIENT, row)) for row in rows))
+
+    def _tell_titles(self, changes: Changes) -> None:
+        new = [known for known in changes.titles if known.id is None]
+        noted: list[tuple[int, dict[str, Any] | None, str]] = []
+        rows = []
+        for known, title_id in zip(new, self._reserved(_TITLE, len(new)), strict=True):
+            client_id = known.person.id if known.person else None
+            rows.append({"id": title_id, "title": known.title, "client_id": client_id})
+            noted.append((title_id, None, str(client_id)))
+        own = {"clinician_id": self._clinician_id}
+        self._insert(_TITLE, [row | own for row in rows])
+        for known in changes.titles:
+            if known.id is None:
+                continue
+            client_id = known.person.id if known.person else None
+            of_title = _TITLE.c.id == known.id
+            before = self._session.scalar(select(_TITLE.c.client_id).where(of_title))
+            self._session.execute(update(_TITLE).where(of_title).values(client_id=client_id))
+            noted.append((known.id, {"client_id": before}, str(client_id)))
+        self._note(_TITLE, noted)
+
+    def _number(self, changes: Changes) -> None:
+        """As `clients.number_initials` does for one, for all who come."""
+        of_clinician = select(Initials.client_id, Initials.letters, Initials.number).where(
+            Initials.clinician_id == self._clinician_id
+        )
+        numbers: defaultdict[str, dict[int, int]] = defaultdict(dict)
+        for row in self._session.execute(of_clinician):
+            numbers[row.letters][row.client_id] = row.number
+        rows: list[dict[str, Any]] = []
+        joined: set[int] = set()
+        everyone = (person for people in changes.attending() for person in people)
+        for person in dict.fromkeys(everyone):
+            assert person.id is not None
+            letters = display.initials(person.first_name, person.last_name)
+            same = numbers[letters]
+            if person.id in same:
+                continue
+            if len(same) == 1:
+                joined.update(same)
+            same[person.id] = max(same.values(), default=0) + 1
+            rows.append({"client_id": person.id, "letters": letters, "number": same[person.id]})
+        own = {"clinician_id": self._clinician_id}
+        self._insert(_INITIALS, [row | own for row in rows])
+        self._note(_INITIALS, ((row["client_id"], None, row["letters"]) for row in rows))
+        for client_id in joined - {row["client_id"] for row in rows}:
+            calendars.raise_client(self._session, client_id, self._at)
+
+    def _write_series(self, changed: Sequence[SeriesChange]) -> None:
+        new = [change for change in changed if change.id is None]
+        rows = []
+        for change, series_id in zip(new, self._reserved(_SERIES, len(new)), strict=True):
+            change.id = series_id
+            own = {"id": series_id, "clinician_id": self._clinician_id, "created_at": self._now}
+            rows.append(_blank(_SERIES) | self._series_values(change) | own)
+        self._insert(_SERIES, rows)
+        self._note(_SERIES, ((row["id"], None, snapshots.digest(_SERIES, row)) for row in rows))
+        added = {row["id"] for row in rows}
+        for change in changed:
+            if change.id is not None and change.id not in added:
+                self._change_series(change.id, self._series_values(change))
+
+    def _series_values(self, change: SeriesChange) -> dict[str, Any]:
+        values = dict(change.values)
+        if change.people is not None:
+            values["client_ids"] = [person.id for person in change.people]
+        if change.digest:
+            values |= {"import_digest": change.digest(values), "import_source": self._signature}
+        return values
+
+    def _change_series(self, series_id: int, values: dict[str, Any]) -> None:
+        of_series = _SERIES.c.id == series_id
+        before = self._session.execute(select(_SERIES).where(of_series)).mappings().one()
+        self._session.execute(update(_SERIES).where(of_series).values(**values))
+        after = snapshots.digest(_SERIES, {**before, **values})
+        self._note(_SERIES, [(series_id, snapshots.plain(_SERIES, before), after)])
+
+    def _add(self, additions: Sequence[Addition]) -> None:
+        rows, coming, noted = [], [], []
+        blank = _blank(_APPOINTMENT)
+        ids = self._reserved(_APPOINTMENT, len(additions))
+        for addition, row_id in zip(additions, ids, strict=True):
+            people = [person.id for person in addition.draft.people]
+            row = blank | addition.draft.columns()
+            row |= {
+                "id": row_id,
+                "uid": str(uuid.uuid4()),
+                "clinician_id": self._clinician_id,
+                "series_id": addition.series.id if addition.series else None,
+                "occurrence": addition.occurrence,
+                "import_key": addition.key,
+                "import_digest": drafts.digest(addition.draft),
+                "import_source": self._signature,
+                "created_at": self._now,
+                "changed_at": self._at,
+            }
+            rows.append(row)
+            coming += _attendance(row_id, people)
+            noted.append((row_id, None, snapshots.digest(_APPOINTMENT, row, people)))
+        self._insert(_APPOINTMENT, rows)
+        self._insert(_ATTENDANCE, coming)
+        self._note(_APPOINTMENT, noted)
+
+    def _update(self, updates: Sequence[Update]) -> None:
+        wanted = {one.id: one for one in updates}
+        stored = select(_APPOINTMENT).where(_APPOINTMENT.c.id.in_(wanted))
+        rows = {row["id"]: row for row in self._session.execute(stored).mappings()}
+        coming = clients_of(self._session, wanted)
+        noted = []
+        alike: defaultdict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+        for row_id, one in wanted.items():
+            before, clients = rows[row_id], coming.get(row_id, [])
+            values = self._values(one, before)
+            people = clients if one.people is None else [person.id for person in one.people]
+            if not values and people == clients:
+                continue
+            kept = snapshots.plain(_APPOINTMENT, before, clients)
+            after = snapshots.digest(_APPOINTMENT, {**before, **values}, people)
+            noted.append((row_id, kept, after))
+            if one.is_seen:
+                values |= {"revision": before["revision"] + 1, "changed_at": self._at}
+            alike[tuple(sorted(values))].append({"of_id": row_id, **values})
+        for columns, some in alike.items():
+            if columns:
+                change_rows(self._session, _APPOINTMENT, columns, some)
+        replace_attendance(
+            self._session,
+            {one.id: [p.id for p in one.people] for one in updates if one.people is not None},
+        )
+        self._note(_APPOINTMENT, noted)
+
+    def _values(self, one: Update, before: Any) -> dict[str, Any]:
+        values = dict(one.values)
+        if one.draft is not None:
+            values["import_digest"] = drafts.digest(one.draft)
+            values["import_source"] = self._signature
+        if one.series is not None:
+            values["series_id"] = one.series.id
+        return {column: value for column, value in values.items() if before[column] != value}
+
+    def _reserved(self, table: Table, count: int) -> Sequence[int]:
+        """So many ids that no one else gets, for rows that name each other."""
+        if count and self._session.get_bind().dialect.name == "postgresql":
+            drawn = text(
+                "SELECT nextval(pg_get_serial_sequence(:name, 'id'))"
+                " FROM generate_series(1, :count)"
+            )
+            return list(self._session.scalars(drawn, {"name": table.name, "count": count}))
+        first = (self._session.scalar(select(func.max(table.c.id))) or 0) + 1
+        return range(first, first + count)
+
+    def _insert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+        for some in _some(rows, BATCH):
+            self._session.execute(insert(table), some)
+
+    def _note(self, table: Table, done: Iterable[tuple[int, dict[str, Any] | None, str]]) -> None:
+        own = {"import_id": self._run_id, "of_table": table.name}
+        rows = [own | {"row_id": i, "before": before, "after": after} for i, before, after in done]
+        self._insert(_NOTED, rows)
+
+
+def change_rows(
+    session: Session, table: Table, columns: Iterable[str], rows: Sequence[dict[str, Any]]
+) -> None:
+    """Set these columns of each row; `of_id` is its id."""
+    values: dict[str, Any] = {column: bindparam(column) for column in columns}
+    statement = update(table).where(table.c.id == bindparam("of_id")).values(**values)
+    session.connection().execute(statement, rows)
+
+
+def replace_attendance(session: Session, coming: dict[int, list[Any]]) -> None:
+    """These clients come to these appointments, and nobody else."""
+    for some in batches(coming):
+        session.execute(delete(_ATTENDANCE).where(_ATTENDANCE.c.appointment_id.in_(some)))
+    rows = [row for row_id, ids in coming.items() for row in _attendance(row_id, ids)]
+    for many in _some(rows, BATCH):
+        session.execute(insert(_ATTENDANCE), many)
+
+
+def _attendance(appointment_id: int, client_ids: Sequence[Any]) -> list[dict[str, Any]]:
+    return [
+        {"appointment_id": appointment_id, "client_id": client_id, "position": position}
+        for position, client_id in enumerate(client_ids)
+    ]
+
+
+def _blank(table: Table) -> dict[str, Any]:
+    """A new row: each column's default, else nothing."""
+    found: dict[str, Any] = {}
+    for column in table.columns:
+        default: Any = column.default
+        if default is None:
+            found[column.name] = None
+        else:
+            found[column.name] = default.arg(None) if default.is_callable else default.arg
+    return found
+
+
+def _free_internal_id(taken: set[str]) -> str:
+    """Random, as `clients` assigns them one by one."""
+    digits = 4
+    while len(taken) > 10**digits // 4:
+        digits += 1
+    while True:
+        chosen = str(secrets.randbelow(9 * 10 ** (digits - 1)) + 10 ** (digits - 1))
+        if chosen not in taken:
+            return chosen
+
+
+def _some(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some
