@@ -19,6 +19,7 @@ field?.addEventListener("keydown", (event) => {
   if (event.key === "ArrowDown") walk(1);
   else if (event.key === "ArrowUp") walk(-1);
   else if (event.key === "Enter" && chosen()) chosen().click();
+  else if (event.key === "Escape") dialog.close(); // which the browser would spend on emptying the field
   else return;
   event.preventDefault();
 });
@@ -27,6 +28,15 @@ field?.addEventListener("keydown", (event) => {
 field?.addEventListener("input", () => {
   choose(null);
   if (!field.value.trim()) show("");
+});
+
+// An answer that comes late would open the dialog again.
+field?.addEventListener("htmx:beforeRequest", (event) => {
+  if (!dialog.open || !field.value.trim()) event.preventDefault();
+});
+
+results?.addEventListener("htmx:beforeSwap", (event) => {
+  if (!dialog.open || !field.value.trim()) event.detail.shouldSwap = false;
 });
 
 results?.addEventListener("htmx:afterSettle", () => {

@@ -1,5 +1,8 @@
 """Two records of one person become one, and nothing is lost."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 from icalendar import Calendar as Parsed
 from sqlalchemy import select
@@ -265,3 +268,29 @@ def test_the_audit_tells_ids_and_counts_alone(practice: Practice, book: Book) ->
     assert last is not None
     assert (last.action, last.subject) == ("client.merged", f"client:{practice.jane}")
     assert last.detail == {"duplicate": twin, "appointments": 1}
+
+
+def test_a_file_that_names_the_duplicate_brings_nothing_new(
+    practice: Practice, command: Callable[..., str], tmp_path: Path
+) -> None:
+    file = tmp_path / "week.csv"
+    file.write_text(
+        "Start Date,Start Time,Minutes,Client,Appointment ID\n"
+        "2026-12-01,10:00,50,Janey Smythe,A-1\n"
+        "2026-12-02,10:00,50,Jane Smith,A-2\n"
+    )
+
+    def bring_in() -> dict[str | None, tuple[int, list[int]]]:
+        command("appointments", "import", str(file), "--clinician", "unlu@example.com")
+        db.session.rollback()
+        found = db.session.scalars(select(Appointment))
+        return {a.import_key: (a.revision, [c.id for c in a.clients]) for a in found}
+
+    bring_in()
+    twin = db.session.scalars(select(Client.id).where(Client.last_name == "Smythe")).one()
+    duplicates.merge(practice.sam, practice.jane, twin)
+    db.session.rollback()
+    merged = {a.import_key: a.revision for a in db.session.scalars(select(Appointment))}
+
+    assert bring_in() == {key: (revision, [practice.jane]) for key, revision in merged.items()}
+    assert merged.keys() == {"csv:A-1", "csv:A-2"}
