@@ -43,6 +43,13 @@ def wrongs(page: Page) -> list[str]:
     return found
 
 
+def axe_of(page: Page) -> list[str]:
+    """Of the page as it stands, at the size it has."""
+    page.wait_for_function(NOTHING_MOVES)
+    page.evaluate(AXE_SCRIPT)
+    return axe(page, "as it stands")
+
+
 def look(page: Page, size: ViewportSize, scheme: Literal["light", "dark"]) -> None:
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size(size)
