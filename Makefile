@@ -24,8 +24,10 @@ lint: .venv/dev ## check style, types and the architecture
 	$(BIN)/mypy
 	$(BIN)/pytest --quiet tests/test_architecture.py
 
-bench: .venv/runtime ## measure the feed against the bare web server
+bench: .venv/runtime ## measure the feed, the schedule and imports against what they cannot do without
 	@$(BIN)/python -m benchmarks.feed $(ARGS)
+	@$(BIN)/python -m benchmarks.schedule
+	@$(BIN)/python -m benchmarks.imports
 
 soak: .venv/dev system-packages ## run every test with a hundred times the examples
 	@HYPOTHESIS_PROFILE=soak $(BIN)/pytest -n 2 $(ARGS)
