@@ -108,7 +108,7 @@ function show(headers) {
 
 function showControls() {
   document.getElementById("schedule-title").textContent = title();
-  document.getElementById("date").value = state.date;
+  document.getElementById("schedule-date").value = state.date;
   for (const link of root.querySelectorAll("[data-look]")) {
     if (link.dataset.look === state.view) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
@@ -220,16 +220,10 @@ function options() {
     longPressDelay: 500,
     eventSources: [{ events: load }],
     eventContent: content,
-    eventDidMount: ({ el, event }) => { el.dataset.event = event.id; },
-    eventClick: ({ event }) => open(event.extendedProps.url),
-    eventDrop: ({ event, delta, newResource }) => {
-      const { starts, minutes } = event.extendedProps;
-      move(event, later(starts, delta.seconds / 60), minutes, newResource);
-    },
-    eventResize: ({ event, endDelta }) => {
-      const { starts, minutes } = event.extendedProps;
-      move(event, later(starts, 0), minutes + endDelta.seconds / 60);
-    },
+    eventDidMount: ({ el, event }) => Object.assign(el.dataset, { event: event.id, url: event.extendedProps.url ?? "" }),
+    eventMouseEnter: ({ el, event }) => { el.title = words(event); },
+    eventDrop: ({ event, delta, newResource }) => move(event, delta.seconds / 60, 0, newResource),
+    eventResize: ({ event, endDelta }) => move(event, 0, endDelta.seconds / 60),
     dateClick: ({ dateStr, allDay, resource }) => book(dateStr, allDay, resource),
     select: ({ startStr, endStr, allDay, resource }) => book(startStr, allDay, resource, endStr),
     eventAllUpdated: keepFocus,
@@ -260,7 +254,7 @@ function load({ startStr, endStr }, take, fail) {
 // The calendar turns walls into dates of this browser's zone; the text is what counts.
 function withWalls(event) {
   const own = { ...event.extendedProps, starts: event.start, ends: event.end };
-  return { ...event, extendedProps: own };
+  return { ...event, startEditable: event.editable, durationEditable: event.editable, extendedProps: own };
 }
 
 function element(tag, className, ...inside) {
@@ -281,24 +275,33 @@ function content({ event, timeText, view }) {
   const where = telehealth && !location ? "Telehealth" : location;
   const facts = month ? [event.allDay ? "" : time] : [event.allDay ? "" : time, status, where];
   const said = [longDay(starts), month ? status : "", clinician, type, repeats ? "one of a series" : ""];
-  return {
-    domNodes: [
-      element("span", "event-title", event.title),
-      element("span", "event-line", facts.filter(Boolean).join(" · ")),
-      element("span", "visually-hidden", said.filter(Boolean).join(", ")),
-    ],
-  };
+  const button = element(
+    "button",
+    "event-button",
+    element("span", "event-title", event.title),
+    element("span", "event-line", facts.filter(Boolean).join(" · ")),
+    element("span", "visually-hidden", said.filter(Boolean).join(", ")),
+  );
+  button.type = "button";
+  return { domNodes: [button] };
 }
 
-// A table of the library's, whose cells hold no events, tells screen readers nothing; buttons with a day, a time and
-// a name do. Hours are written anew, since the library's are wrong where this browser's clocks change today.
+// What there may be no room for.
+function words({ title: who, allDay, extendedProps: { starts, ends, clinician, type, location, status } = {} }) {
+  return [who, allDay ? "" : starts && span(starts, ends), clinician, type, location, status].filter(Boolean).join("\n");
+}
+
+// A table of the library's, whose cells hold no events, tells screen readers nothing; our buttons with a name, a time
+// and a day do. Hours are written anew, since the library's are wrong where this browser's clocks change today.
 function mend() {
   const drawn = place.querySelector(".ec");
   if (!drawn) return;
   drawn.setAttribute("role", "group");
   drawn.setAttribute("aria-label", title());
-  for (const part of drawn.querySelectorAll("[role='row'], [role='rowgroup'], [role='cell'], [role='columnheader']")) {
+  for (const part of drawn.querySelectorAll("[role]:not([role='presentation'], [role='button']), aside:not([role]), .ec-event:not([role])")) {
     part.setAttribute("role", "presentation");
+    part.removeAttribute("aria-colindex");
+    part.removeAttribute("aria-colspan");
   }
   const main = drawn.querySelector(".ec-main");
   if (main) main.tabIndex = 0;
@@ -330,9 +333,11 @@ function book(start, allDay, resource, end) {
   open(`${root.dataset.new}?${new URLSearchParams(given)}`);
 }
 
-async function move(event, start, minutes, resource) {
-  const { url, revision } = event.extendedProps;
-  const values = { start, minutes, revision, ...(resource ? { clinician: resource.id } : {}) };
+async function move(event, by, longer, resource) {
+  const { starts, minutes, url, revision } = event.extendedProps;
+  const start = later(starts, by);
+  const values = { start: event.allDay ? dayOf(start) : start, minutes: minutes + longer, revision };
+  if (resource) values.clinician = resource.id;
   try {
     await htmx.ajax("POST", `${url}/move`, { values, target: "#dialog-body", swap: "innerHTML" });
   } finally {
@@ -347,10 +352,15 @@ let focused;
 // After the dialog, and after it was drawn anew, the focus is where it was.
 function keepFocus() {
   if (!focused || dialog.open || document.activeElement !== document.body) return;
-  place.querySelector(`[data-event="${CSS.escape(focused)}"]`)?.focus();
+  place.querySelector(`[data-event="${CSS.escape(focused)}"] .event-button`)?.focus();
 }
 
 document.addEventListener("schedule-changed", () => refresh());
+
+place?.addEventListener("click", (event) => {
+  const { url } = event.target.closest(".ec-event")?.dataset ?? {};
+  if (url) open(url);
+});
 
 root.addEventListener("click", (event) => {
   const link = event.target.closest("a");
@@ -369,7 +379,7 @@ root.addEventListener("click", (event) => {
 
 document.getElementById("schedule-filters")?.addEventListener("submit", (event) => event.preventDefault());
 
-document.getElementById("date")?.addEventListener("change", ({ target }) => {
+document.getElementById("schedule-date")?.addEventListener("change", ({ target }) => {
   if (target.value) change({ date: target.value });
 });
 
