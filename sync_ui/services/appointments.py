@@ -197,14 +197,18 @@ def fill(session: Session, appointment: Appointment, plan: Plan, at: datetime) -
 
 def find_clients(session: Session, client_ids: Sequence[int]) -> tuple[Client, ...]:
     """These clients, in this order. Raises NotFound if one does not exist."""
-    found = known_clients(session, client_ids)
+    found = _stored_clients(session, client_ids)
     if len(found) != len(set(client_ids)):
         raise NotFound("There is no such client.")
-    return found
+    return clients.kept(session, found)
 
 
 def known_clients(session: Session, client_ids: Sequence[int]) -> tuple[Client, ...]:
     """Those of these clients who exist, in this order."""
+    return clients.kept(session, _stored_clients(session, client_ids))
+
+
+def _stored_clients(session: Session, client_ids: Sequence[int]) -> tuple[Client, ...]:
     near = [client_id for client_id in dict.fromkeys(client_ids) if 0 < client_id <= LARGEST_ID]
     found = {c.id: c for c in session.scalars(select(Client).where(Client.id.in_(near)))}
     return tuple(found[client_id] for client_id in near if client_id in found)
@@ -221,7 +225,8 @@ def _copy(plan: Plan, appointment: Appointment) -> None:
 
 
 def _attend(session: Session, appointment: Appointment, plan: Plan) -> None:
-    wanted = [client.id for client in plan.clients]
+    attending = clients.kept(session, plan.clients)
+    wanted = [client.id for client in attending]
     if [attendance.client_id for attendance in appointment.attendance] != wanted:
         appointment.attendance.clear()
         session.flush()
@@ -230,4 +235,4 @@ def _attend(session: Session, appointment: Appointment, plan: Plan) -> None:
             for position, client_id in enumerate(wanted)
         )
         session.flush()
-    clients.number_initials(session, appointment.clinician_id, list(plan.clients))
+    clients.number_initials(session, appointment.clinician_id, list(attending))

@@ -2,6 +2,7 @@
 
 import secrets
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Select, func, select
@@ -116,11 +117,13 @@ def change(
 ) -> Client:
     """The client is called so from the next reading of every feed on.
 
-    Raises Invalid, Refused, NotFound, and Conflict for an internal ID that is taken.
+    Raises Invalid, Refused, NotFound, and Conflict for an internal ID that is
+    taken or a duplicate that was merged.
     """
     _require_write(actor)
     with transaction() as session:
         client = access.client(actor, client_id)
+        _refuse_merged(client)
         client.first_name, client.last_name = checked_names(first_name, last_name)
         client.preferred_name = _checked(preferred_name)
         client.internal_id = checked_internal_id(session, internal_id, client_id)
@@ -154,8 +157,7 @@ def restore(actor: Actor, client_id: int) -> Client:
     _require_write(actor)
     with transaction() as session:
         client = access.client(actor, client_id)
-        if client.merged_into_id is not None:
-            raise Conflict("This record was merged into another one. Open that one.")
+        _refuse_merged(client)
         if client.archived_at is not None:
             client.archived_at = None
             record(session, actor, Action.CLIENT_RESTORED, f"client:{client_id}")
@@ -180,6 +182,15 @@ def add(
     )
     session.add(client)
     return client
+
+
+def kept(session: Session, found: Iterable[Client]) -> tuple[Client, ...]:
+    """These clients, in this order; for a duplicate, once, the one it was merged into."""
+    ids = {client.merged_into_id or client.id: client for client in found}
+    return tuple(
+        client if client.id == kept_id else session.get_one(Client, kept_id)
+        for kept_id, client in ids.items()
+    )
 
 
 def find_or_create(actor: Actor, name: str, clinician_id: int) -> Client:
@@ -242,6 +253,11 @@ def _named(session: Session, first_name: str, last_name: str) -> list[Client]:
 
 def _folded(name: str) -> str:
     return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
+
+
+def _refuse_merged(client: Client) -> None:
+    if client.merged_into_id is not None:
+        raise Conflict("This record was merged into another one. Open that one.")
 
 
 def _require_write(actor: Actor) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from flask import Blueprint, render_template, request, url_for
 
-from sync_ui.domain import folding
+from sync_ui.domain import days, folding
 from sync_ui.domain.roles import Permission
 from sync_ui.services import practice, search
 from sync_ui.services.search import Group, Hit
@@ -117,6 +117,9 @@ def _pages(text: str) -> Iterator[Found]:
     words = folding.folded(text).split()
     if not words or len("".join(words)) < 2:
         return
+    day, _ = days.typed(folding.folded(text), dates.today(), dates.zone().key)
+    if day is not None:
+        yield Found(f"Schedule of {dates.day(day)}", "", url_for("schedule.show", date=day))
     for label, endpoint, permission, more in PAGES:
         if actor().may(permission) and folding.holds(f"{label} {more}", words):
             yield Found(label, "", url_for(endpoint))

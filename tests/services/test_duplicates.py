@@ -1,6 +1,7 @@
 """Two records of one person become one, and nothing is lost."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from sync_ui.models import (
     db,
     transaction,
 )
-from sync_ui.services import clients, duplicates, feeds, links
+from sync_ui.services import appointments, clients, duplicates, feeds, links
 from sync_ui.services.access import Actor
 from tests import queries
 from tests.practice import Book, Clock, Practice, token_of
@@ -233,6 +234,33 @@ def test_old_addresses_lead_to_the_kept_client_also_twice_over(
         assert clients.record_of(practice.anna, old).id == practice.jane
         with pytest.raises(NotFound):
             clients.record_of(practice.unlu, old)
+
+
+def test_what_was_planned_with_a_duplicate_takes_place_with_the_kept_client(
+    practice: Practice, book: Book
+) -> None:
+    twin = add("Janet", "Smyth")
+    booked = book(practice.mark)
+    with transaction() as session:
+        planned = appointments.find_clients(session, [practice.mark, twin])
+    plan = replace(appointments.plan_of(booked), clients=planned)
+    duplicates.merge(practice.sam, practice.jane, twin)
+
+    appointments.change(practice.unlu, booked.id, plan)
+    again = book(twin, practice.jane, at="2026-11-25 10:00")
+
+    assert attending(booked) == [practice.mark, practice.jane]
+    assert attending(again) == [practice.jane]
+    with pytest.raises(Conflict):
+        clients.change(
+            practice.sam,
+            twin,
+            first_name="Janet",
+            last_name="Smyth",
+            preferred_name="",
+            internal_id="77",
+            ceiling=None,
+        )
 
 
 def test_a_merge_has_conditions(practice: Practice) -> None:
