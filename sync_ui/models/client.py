@@ -26,7 +26,7 @@ class Client(Row):
     ceiling: Mapped[DisplayMode | None] = mapped_column(words(DisplayMode))
     created_at: Mapped[datetime] = mapped_column(Instant)
     archived_at: Mapped[datetime | None] = mapped_column(Instant)
-    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("client.id"))
+    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("client.id"), index=True)
 
 
 class Initials(Row):

@@ -65,7 +65,7 @@ class ImportedTitle(Row):
     id: Mapped[int] = mapped_column(primary_key=True)
     clinician_id: Mapped[int] = mapped_column(ForeignKey("clinician.id"))
     title: Mapped[str]
-    client_id: Mapped[int | None] = mapped_column(ForeignKey("client.id"))
+    client_id: Mapped[int | None] = mapped_column(ForeignKey("client.id"), index=True)
 
     client: Mapped[Client | None] = relationship()
 

@@ -1,7 +1,7 @@
 """An import taken back as a whole, as long as nobody has touched what it brought."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -158,30 +158,50 @@ class _Undoing:
 
     def _undo_titles(self) -> None:
         """Answers that were given anew since then stay."""
-        for title_id, row in self._titles.items():
-            of_title = _TITLE.c.id == title_id
-            now = self._session.execute(select(_TITLE.c.client_id).where(of_title)).one_or_none()
-            if now is None or str(now.client_id) != row.after:
-                continue
-            if row.before is None:
-                self._session.execute(delete(_TITLE).where(of_title))
-            else:
-                self._session.execute(update(_TITLE).where(of_title).values(**row.before))
+        now = {
+            row.id: str(row.client_id)
+            for ids in batches(self._titles)
+            for row in self._session.execute(
+                select(_TITLE.c.id, _TITLE.c.client_id).where(_TITLE.c.id.in_(ids))
+            )
+        }
+        untouched = [i for i, row in self._titles.items() if now.get(i) == row.after]
+        self._delete(_TITLE, [i for i in untouched if self._titles[i].before is None])
+        for title_id in untouched:
+            before = self._titles[title_id].before
+            if before is not None:
+                of_title = _TITLE.c.id == title_id
+                self._session.execute(update(_TITLE).where(of_title).values(**before))
 
     def _undo_clients(self, at: datetime) -> None:
         going = self._unused_clients()
-        letters = set()
-        for client_id, row in self._initials.items():
-            if client_id in going or not self._comes(client_id):
-                letters.add(row.after)
-                self._session.execute(
-                    delete(_INITIALS)
-                    .where(_INITIALS.c.clinician_id == self._run.clinician_id)
-                    .where(_INITIALS.c.client_id == client_id, _INITIALS.c.letters == row.after)
-                )
-        for shared in letters:
-            self._show_alone(shared, at)
+        leaving = [i for i in self._initials if i in going] + self._no_longer_coming(going)
+        by_letters: defaultdict[str, list[int]] = defaultdict(list)
+        for client_id in leaving:
+            by_letters[self._initials[client_id].after].append(client_id)
+        for letters, client_ids in by_letters.items():
+            own = (
+                _INITIALS.c.clinician_id == self._run.clinician_id,
+                _INITIALS.c.letters == letters,
+            )
+            for ids in batches(client_ids):
+                self._session.execute(delete(_INITIALS).where(*own, _INITIALS.c.client_id.in_(ids)))
+            self._show_alone(letters, at)
         self._delete(_CLIENT, sorted(going))
+
+    def _no_longer_coming(self, going: Collection[int]) -> list[int]:
+        """Of those who stay, whom this clinician does not see any more."""
+        staying = [client_id for client_id in self._initials if client_id not in going]
+        coming: set[int] = set()
+        for ids in batches(staying):
+            seen = (
+                select(AppointmentClient.client_id)
+                .join(Appointment, Appointment.id == AppointmentClient.appointment_id)
+                .where(AppointmentClient.client_id.in_(ids))
+                .where(Appointment.clinician_id == self._run.clinician_id)
+            )
+            coming.update(self._session.scalars(seen.distinct()))
+        return [client_id for client_id in staying if client_id not in coming]
 
     def _show_alone(self, letters: str, at: datetime) -> None:
         """Who was J.S.1 because of the import is J.S. again."""
@@ -191,17 +211,6 @@ class _Undoing:
         left = self._session.scalars(same).all()
         if len(left) == 1:
             calendars.raise_client(self._session, left[0], at)
-
-    def _comes(self, client_id: int) -> bool:
-        """Whether the client has another appointment with this clinician."""
-        wanted = (
-            select(AppointmentClient.client_id)
-            .join(Appointment, Appointment.id == AppointmentClient.appointment_id)
-            .where(AppointmentClient.client_id == client_id)
-            .where(Appointment.clinician_id == self._run.clinician_id)
-            .limit(1)
-        )
-        return self._session.scalar(wanted) is not None
 
     def _unused_clients(self) -> set[int]:
         """Those whom the import added and nothing else has come to need, as they were added."""

@@ -58,6 +58,9 @@ def upgrade() -> None:
     for table in ("appointment", "series"):
         with op.batch_alter_table(table, schema=None) as batch_op:
             batch_op.add_column(sa.Column("import_source", sa.String(), nullable=True))
+    # A client who goes is looked for in each of these.
+    op.create_index("ix_imported_title_client_id", "imported_title", ["client_id"])
+    op.create_index("ix_client_merged_into_id", "client", ["merged_into_id"])
     _let_files_wait()
 
 
