@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -192,7 +192,19 @@ def _hand_on(actor: Actor, file_id: int, wishes: Wishes) -> None:
         record(session, actor, Action.IMPORT_ACCEPTED, f"import_file:{file_id}")
 
 
-def _claim() -> ImportFile | None:
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A file that this process has taken on, in the state that says so."""
+
+    id: int
+    user_id: int
+    clinician_id: int
+    state: UploadState
+    content: bytes
+    wishes: Wishes
+
+
+def _claim() -> Job | None:
     """The next file that nobody is at; from now on it is this process's."""
     now = clock.now()
     dead = ImportFile.leased_at < now - LEASE
@@ -216,9 +228,12 @@ def _claim() -> ImportFile | None:
         accepted = found.state in {UploadState.ACCEPTED, UploadState.APPLYING}
         found.state = UploadState.APPLYING if accepted else UploadState.READING
         found.leased_at, found.progress, found.total = now, 0, 0
-    db.session.refresh(found, ["id", "content"])
-    db.session.expunge(found)
-    return found
+        wishes = Wishes(
+            answers=found.answers,
+            skip_wrong_rows=found.skips_wrong_rows,
+            cancel=found.cancelled,
+        )
+        return Job(found.id, found.user_id, found.clinician_id, found.state, found.content, wishes)
 
 
 class _Discarded(Exception):
@@ -228,12 +243,9 @@ class _Discarded(Exception):
 class _Work:
     """One file, read and compared, and written if the user has accepted it."""
 
-    def __init__(self, job: ImportFile) -> None:
+    def __init__(self, job: Job) -> None:
         self._job = job
         self._told_at = time.monotonic()
-        self._wishes = Wishes(
-            answers=job.answers, skip_wrong_rows=job.skips_wrong_rows, cancel=job.cancelled
-        )
 
     def carry_out(self) -> None:
         try:
@@ -257,15 +269,13 @@ class _Work:
         found, seen = imports.compared(
             job.clinician_id,
             reading,
-            self._wishes,
+            job.wishes,
             lambda done: self._tell(len(reading.entries) + done, total),
         )
         with transaction() as session:
             kept = self._held(session)
             if kept.state is UploadState.APPLYING:
-                found = imports.carry_out(
-                    session, actor, job.clinician_id, found, seen, self._wishes
-                )
+                found = imports.carry_out(session, actor, job.clinician_id, found, seen, job.wishes)
                 kept.content = b""
             kept.found = plain(imports.preview(found))
             done = kept.state is UploadState.APPLYING
@@ -307,7 +317,7 @@ class _Work:
                 kept.found = {"unknown_columns": True}
 
 
-def _user_of(job: ImportFile) -> Actor:
+def _user_of(job: Job) -> Actor:
     """Who uploaded the file, as far as they may still import."""
     user = db.session.get(User, job.user_id)
     if user is None or user.disabled_at is not None:
