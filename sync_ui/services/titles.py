@@ -117,6 +117,8 @@ class Register:
         for client_id in merged:
             kept = everyone[_last(client_id, merged)]
             kept.formerly += (client_id,)
+            if kept.internal_id.casefold() in self._by_internal_id:
+                self._by_internal_id[everyone[client_id].internal_id.casefold()] = kept
         own = select(ImportedTitle.id, ImportedTitle.title, ImportedTitle.client_id).where(
             ImportedTitle.clinician_id == clinician_id
         )

@@ -70,6 +70,7 @@ PLACES = {
 
 # What is no page: files, feeds, a redirect, words for machines, a part of Sync Calendar.
 NO_PAGES = {
+    "appointments.find_clients",
     "feeds.read",
     "health.health",
     "imports.progress",

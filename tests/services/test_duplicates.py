@@ -22,7 +22,7 @@ from sync_ui.models import (
     db,
     transaction,
 )
-from sync_ui.services import appointments, clients, duplicates, feeds, links
+from sync_ui.services import appointments, clients, duplicates, feeds, links, plans
 from sync_ui.services.access import Actor
 from tests import queries
 from tests.practice import Book, Clock, Practice, token_of
@@ -243,7 +243,7 @@ def test_what_was_planned_with_a_duplicate_takes_place_with_the_kept_client(
     booked = book(practice.mark)
     with transaction() as session:
         planned = appointments.find_clients(session, [practice.mark, twin])
-    plan = replace(appointments.plan_of(booked), clients=planned)
+    plan = replace(plans.plan_of(booked), clients=planned)
     duplicates.merge(practice.sam, practice.jane, twin)
 
     appointments.change(practice.unlu, booked.id, plan)
@@ -322,3 +322,16 @@ def test_a_file_that_names_the_duplicate_brings_nothing_new(
 
     assert bring_in() == {key: (revision, [practice.jane]) for key, revision in merged.items()}
     assert merged.keys() == {"csv:A-1", "csv:A-2"}
+
+
+def test_a_file_with_the_duplicates_internal_id_means_the_kept_client(
+    practice: Practice, command: Callable[..., str], tmp_path: Path
+) -> None:
+    twin = db.session.get_one(Client, add("Janet", "Smyth"))
+    duplicates.merge(practice.sam, practice.jane, twin.id)
+    file = tmp_path / "week.csv"
+    file.write_text(f"Start,Client ID\n2026-12-01T10:00,{twin.internal_id}\n")
+
+    command("appointments", "import", str(file), "--clinician", "unlu@example.com")
+
+    assert attending(db.session.scalars(select(Appointment)).one()) == [practice.jane]
