@@ -32,10 +32,11 @@ from sync_ui.services import (
     demo,
     imports,
     links,
+    plans,
     practice,
 )
 from sync_ui.services.access import COMMAND
-from sync_ui.services.appointments import Plan
+from sync_ui.services.plans import Plan
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -182,9 +183,9 @@ def import_file(
 def add(email: str, names: tuple[str, ...], start: datetime, minutes: int, location: str) -> None:
     """Add an appointment (practice time) and print its id."""
     clinician = accounts.clinician_by_email(email)
-    ends = appointments.end_of(start, timedelta(minutes=minutes))
+    ends = plans.end_of(start, timedelta(minutes=minutes))
     plan = Plan(starts=start, ends=ends, zone=practice.get().zone, location=location)
-    appointments.check(plan)  # before clients are made who would be left behind
+    plans.check(plan)  # before clients are made who would be left behind
     found = tuple(clients.find_or_create(COMMAND, name, clinician.id) for name in names)
     plan = replace(plan, clients=found)
     if clashes.found(COMMAND, plan, clinician.id):

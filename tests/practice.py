@@ -30,7 +30,7 @@ from sync_ui.models import (
 from sync_ui.models import Practice as PracticeRow
 from sync_ui.services import access, accounts, appointments, clients, links, people
 from sync_ui.services.access import Actor
-from sync_ui.services.appointments import Plan
+from sync_ui.services.plans import Plan
 
 PASSWORD = "a long enough password"
 ZONE = "America/New_York"

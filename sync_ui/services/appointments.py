@@ -23,10 +23,8 @@ from sync_ui.services import access, calendars, clashes, clients
 from sync_ui.services.access import LARGEST_ID, Actor
 from sync_ui.services.audit import Action, record
 from sync_ui.services.clashes import Clash
-from sync_ui.services.plans import LONGEST, TOO_FAR, Plan, check, end_of, is_near, moments, plan_of
+from sync_ui.services.plans import Plan, check, moments, plan_of
 from sync_ui.services.practice import one_line, visible
-
-__all__ = ["LONGEST", "TOO_FAR", "Plan", "check", "end_of", "is_near", "moments", "plan_of"]
 
 
 class Overtaken(Conflict):

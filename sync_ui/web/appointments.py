@@ -34,10 +34,8 @@ from sync_ui.services.series import Scope
 from sync_ui.web import dates
 from sync_ui.web.appointment_form import (
     KEPT,
-    KINDS,
     REPEATS,
     SCOPES,
-    STATUSES,
     AppointmentForm,
     data_of,
     near_date,
@@ -45,8 +43,6 @@ from sync_ui.web.appointment_form import (
 )
 from sync_ui.web.forms import blame
 from sync_ui.web.signing import actor, guard
-
-__all__ = ["KINDS", "STATUSES", "near_date"]
 
 blueprint = Blueprint("appointments", __name__, url_prefix="/calendar")
 

@@ -16,7 +16,7 @@ from sync_ui.models import Client
 from sync_ui.services import access, attendance, clients, practice
 from sync_ui.services.attendance import Attended
 from sync_ui.web import dates
-from sync_ui.web.appointments import STATUSES
+from sync_ui.web.appointment_form import STATUSES
 from sync_ui.web.forms import CEILINGS, blame
 from sync_ui.web.signing import actor, guard
 

@@ -13,7 +13,7 @@ from sync_ui.models import Clinician, Holiday
 from sync_ui.services import access, links, people, schedule
 from sync_ui.services.schedule import DAY, Slot
 from sync_ui.web import dates
-from sync_ui.web.appointments import KINDS, STATUSES, near_date
+from sync_ui.web.appointment_form import KINDS, STATUSES, near_date
 from sync_ui.web.signing import actor, guard
 
 blueprint = Blueprint("schedule", __name__, url_prefix="/calendar")

@@ -8,9 +8,9 @@ from sqlalchemy import func, select
 from sync_ui.domain.event import Status
 from sync_ui.errors import Conflict, Invalid, NotFound
 from sync_ui.models import Appointment, db
-from sync_ui.services import appointments
-from sync_ui.services.appointments import Plan
+from sync_ui.services import appointments, plans
 from sync_ui.services.clashes import Clashing
+from sync_ui.services.plans import Plan
 from tests.practice import ZONE, Book, Practice
 
 TEN = datetime(2026, 11, 24, 10)
@@ -143,7 +143,7 @@ def test_what_cannot_be_an_appointment_is_refused(practice: Practice, wrong: Pla
 def test_an_appointment_in_the_odd_hour_lasts_as_long_as_it_says(
     practice: Practice, starts: datetime, minutes: int, moments: tuple[str, str]
 ) -> None:
-    found = appointments.moments(plan(starts, minutes))
+    found = plans.moments(plan(starts, minutes))
 
     assert tuple(f"{moment:%H:%M}" for moment in found) == moments
 

@@ -5,7 +5,7 @@ import pytest
 from sync_ui.domain.event import Kind, Status
 from sync_ui.errors import Invalid
 from sync_ui.models import Appointment, db
-from sync_ui.services import access, appointments, clashes, holidays
+from sync_ui.services import access, appointments, clashes, holidays, plans
 from sync_ui.services import practice as practices
 from sync_ui.services.clashes import Clash, Clashing, Taken
 from sync_ui.services.plans import Plan
@@ -86,7 +86,7 @@ def test_what_ends_when_another_begins_collides_with_nothing(
 def test_cancelled_ones_take_no_time_and_no_shows_do(practice: Practice, book: Book) -> None:
     found = book(practice.jane)
     assert len(clashes.found(practice.sam, plan(), unlus(practice))) == 1
-    kept = appointments.plan_of(found)
+    kept = plans.plan_of(found)
     appointments.change(practice.sam, found.id, replaced(kept, Status.NO_SHOW))
     assert len(clashes.found(practice.sam, plan(), unlus(practice))) == 1
 
@@ -191,9 +191,7 @@ def test_an_appointment_goes_to_another_clinician_with_its_feed(
     found = book(practice.jane)
     versions = [access.calendar(practice.sam, key).version for key in calendars(practice)]
 
-    appointments.change(
-        practice.sam, found.id, appointments.plan_of(found), clinician_id=annas(practice)
-    )
+    appointments.change(practice.sam, found.id, plans.plan_of(found), clinician_id=annas(practice))
 
     assert db.session.get_one(Appointment, found.id).clinician_id == annas(practice)
     after = [access.calendar(practice.sam, key).version for key in calendars(practice)]

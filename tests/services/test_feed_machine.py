@@ -33,8 +33,8 @@ from sync_ui.domain.ics_write import NOTICE
 from sync_ui.models import Appointment, Client, Link, db
 from sync_ui.services import appointments, clients, feeds, links, people, upkeep
 from sync_ui.services import practice as practices
-from sync_ui.services.appointments import Plan
 from sync_ui.services.feeds import Answer
+from sync_ui.services.plans import Plan
 from tests.practice import ZONE, Clock, people_of_a_practice, token_of
 
 LAST_NAMES = ("Smith", "Swift", "Doe", "O'Brien-García")

@@ -29,8 +29,8 @@ from sync_ui.services import (
 )
 from sync_ui.services import practice as practices
 from sync_ui.services.access import WORKER
-from sync_ui.services.appointments import Plan
 from sync_ui.services.feeds import Answer, Bodies
+from sync_ui.services.plans import Plan
 from tests.practice import NOW, ZONE, Book, Clock, Practice, token_of
 
 Change = Callable[[Practice, Appointment], object]

@@ -9,7 +9,7 @@ from sync_ui.errors import Conflict, Invalid, NotFound, Refused
 from sync_ui.models import Location, db
 from sync_ui.services import appointments
 from sync_ui.services import practice as practices
-from sync_ui.services.appointments import Plan
+from sync_ui.services.plans import Plan
 from tests.practice import ZONE, Book, Practice
 
 NOW = {

@@ -12,7 +12,7 @@ from sync_ui.models import Holiday, db, transaction
 from sync_ui.models import Practice as PracticeRow
 from sync_ui.services import appointments, schedule, types
 from sync_ui.services.access import Actor
-from sync_ui.services.appointments import Plan
+from sync_ui.services.plans import Plan
 from tests.practice import Book, Practice
 
 MONDAY = date(2026, 11, 23)

@@ -2,7 +2,7 @@ import pytest
 
 from sync_ui.domain.colours import Colour
 from sync_ui.errors import Conflict, Invalid, NotFound, Refused
-from sync_ui.services import appointments, types
+from sync_ui.services import appointments, plans, types
 from tests.practice import Book, Practice
 
 
@@ -28,7 +28,7 @@ def test_an_archived_type_is_kept_by_appointments_and_offered_no_more(
     types.archive(practice.ada, intake.id)
 
     assert names() == []
-    appointments.change(practice.sam, found.id, appointments.plan_of(found))
+    appointments.change(practice.sam, found.id, plans.plan_of(found))
     assert found.type_id == intake.id
     with pytest.raises(Invalid):
         book(practice.mark, type_id=intake.id)

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -38,7 +39,7 @@ def unlu(practice: Practice, browser_of: BrowserOf) -> Desk:
     return Desk(browser_of("unlu@example.com"))
 
 
-def wanted(practice: Practice, **changes: object) -> dict[str, object]:
+def wanted(practice: Practice, **changes: object) -> dict[str, Any]:
     """What the form sends for an hour on Tuesday with Dr. Ünlü."""
     return {
         "clinician": practice.unlu.clinician_id,
@@ -192,7 +193,7 @@ def test_the_second_of_two_editors_sees_what_changed_and_loses_nothing(
 
 def test_dragging_moves_and_undo_puts_back(practice: Practice, book: Book, sam: Desk) -> None:
     found = book(practice.jane).id
-    to = {"start": "2026-11-25T15:30", "minutes": "80", "revision": "0"}
+    to: dict[str, Any] = {"start": "2026-11-25T15:30", "minutes": "80", "revision": "0"}
 
     moved = triggered(sam.send(f"/calendar/{found}/move", in_dialog=True, **to))
 
@@ -210,7 +211,7 @@ def test_dragging_moves_and_undo_puts_back(practice: Practice, book: Book, sam: 
 def test_dragging_onto_another_appointment_asks(practice: Practice, book: Book, sam: Desk) -> None:
     found = book(practice.jane).id
     book(practice.mark, at="2026-11-25 15:00")
-    to = {"start": "2026-11-25T15:30", "minutes": "50", "revision": "0"}
+    to: dict[str, Any] = {"start": "2026-11-25T15:30", "minutes": "50", "revision": "0"}
 
     asked = sam.send(f"/calendar/{found}/move", in_dialog=True, **to)
 
@@ -300,7 +301,7 @@ def test_the_video_room_needs_an_address_and_telehealth(practice: Practice, sam:
     assert db.session.scalars(select(Appointment)).one().telehealth_address == address
 
 
-WEEKLY = {"repeats": "weekly", "every": "1", "weekdays": "1"}
+WEEKLY: dict[str, Any] = {"repeats": "weekly", "every": "1", "weekdays": "1"}
 
 
 def turns() -> list[tuple[str, str]]:
@@ -370,7 +371,7 @@ def test_dragging_one_of_a_series_asks_how_many_and_undo_puts_them_back(
     sam.send("/calendar/new", **wanted(practice, clients=practice.jane, times="3", **WEEKLY))
     second = first_turn() + 1
     before = turns()
-    to = {"start": "2026-12-02T14:00", "minutes": "50", "revision": "0"}
+    to: dict[str, Any] = {"start": "2026-12-02T14:00", "minutes": "50", "revision": "0"}
 
     asked = sam.send(f"/calendar/{second}/move", in_dialog=True, **to)
     assert asked.status_code == 409
