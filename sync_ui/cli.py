@@ -5,7 +5,7 @@ nothing when its input is no terminal.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import wraps
@@ -20,6 +20,7 @@ from flask.cli import AppGroup, with_appcontext
 from sync_ui import server, worker
 from sync_ui.domain import display
 from sync_ui.domain.event import DisplayMode
+from sync_ui.domain.reading import Problem
 from sync_ui.domain.roles import Role
 from sync_ui.errors import SyncError
 from sync_ui.services import (
@@ -149,28 +150,36 @@ def import_file(
     """Bring in a calendar: CSV or ICS, told by its content."""
     clinician_id = accounts.clinician_by_email(email).id
     data = imports.read_file(file)
-    preview = imports.look(COMMAND, clinician_id, data, take_titles=True)
-    for problem in preview.problems:
-        click.echo(f"line {problem.line}: {problem.reason}", err=True)
-    if preview.problems and not skip_wrong_rows:
-        raise click.ClickException(
-            f"Nothing was imported: {len(preview.problems)} wrong rows. "
-            "Mend the file, or leave them out with --skip-wrong-rows."
-        )
-    if not dry_run:
-        preview = imports.apply(
-            COMMAND,
-            clinician_id,
-            data,
-            take_titles=True,
-            skip_wrong_rows=skip_wrong_rows,
-            cancel_missing=None if cancel_missing else (),
-        )
+    try:
+        if dry_run:
+            preview = imports.look(COMMAND, clinician_id, data, take_titles=True)
+        else:
+            preview = imports.apply(
+                COMMAND,
+                clinician_id,
+                data,
+                take_titles=True,
+                skip_wrong_rows=skip_wrong_rows,
+                cancel_missing=None if cancel_missing else (),
+            )
+    except imports.WrongRows as error:
+        _refuse_wrong_rows(error.problems, skip=False)
+    _refuse_wrong_rows(preview.problems, skip=skip_wrong_rows)
     if preview.missing and not cancel_missing:
         click.echo(
             f"{len(preview.missing)} missing in the file; nothing of it cancelled.", err=True
         )
     click.echo(preview.summary(applied=not dry_run))
+
+
+def _refuse_wrong_rows(problems: Collection[Problem], *, skip: bool) -> None:
+    for problem in problems:
+        click.echo(f"line {problem.line}: {problem.reason}", err=True)
+    if problems and not skip:
+        raise click.ClickException(
+            f"Nothing was imported: {len(problems)} wrong rows. "
+            "Mend the file, or leave them out with --skip-wrong-rows."
+        )
 
 
 @appointments_group.command("add")

@@ -12,7 +12,30 @@ class Source:
     columns: frozenset[str]
 
 
-SOURCES: tuple[Source, ...] = ()
+def _header(columns: str) -> frozenset[str]:
+    return frozenset("".join(filter(str.isalnum, name)).casefold() for name in columns.split(","))
+
+
+# SimplePractice, TherapyNotes and Jane name the columns of their exports nowhere in public: such
+# files are read by their columns like any other table, or as their user says.
+SOURCES = (
+    # https://wiki.mozilla.org/Calendar:Feature_Implementations:ImportExport:CSV
+    Source(
+        "Outlook",
+        _header(
+            "Subject, Start Date, Start Time, End Date, End Time, All day event,"
+            " Reminder on/off, Categories, Private, Sensitivity, Show time as"
+        ),
+    ),
+    # https://support.google.com/calendar/answer/37118, what a table for Google Calendar holds
+    Source(
+        "Google Calendar",
+        _header(
+            "Subject, Start Date, Start Time, End Date, End Time, All Day Event,"
+            " Description, Location, Private"
+        ),
+    ),
+)
 
 
 def named(header: Iterable[str]) -> str:

@@ -27,6 +27,14 @@ from sync_ui.services.merge import Tell
 from sync_ui.services.titles import Titles
 
 
+class WrongRows(Conflict):
+    """Nothing was imported, because of these."""
+
+    def __init__(self, problems: Collection[Problem], sentence: str) -> None:
+        super().__init__(sentence)
+        self.problems = problems
+
+
 @dataclass(frozen=True, slots=True)
 class Title:
     """A title that may be a client's name; `is_client` is the answer or the suggestion."""
@@ -166,7 +174,9 @@ def carry_out(
     if known.fingerprint(session, clinician_id) != seen:
         found = merge.compare(session, clinician_id, found.reading, wishes.titles(), wishes.cancel)
     _refuse_wrong_rows(found, wishes)
-    counts = {outcome.name.lower(): count for outcome, count in found.counts.items()}
+    counts = {
+        outcome.name.lower(): found.counts[outcome] for outcome in Outcome if found.counts[outcome]
+    }
     run = Import(
         clinician_id=clinician_id,
         user_id=actor.user_id,
@@ -187,8 +197,9 @@ def carry_out(
 
 def _refuse_wrong_rows(found: Comparison, wishes: Wishes) -> None:
     if found.problems and not wishes.skip_wrong_rows:
-        raise Conflict(
-            "Nothing was imported: some rows are wrong. Mend the file, or leave them out."
+        raise WrongRows(
+            found.problems,
+            "Nothing was imported: some rows are wrong. Mend the file, or leave them out.",
         )
     if found.problems and wishes.cancel is None and found.missing:
         raise Conflict(

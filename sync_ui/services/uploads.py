@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import Session, joinedload, undefer
 
 from sync_ui import clock
 from sync_ui.domain.csv_table import Glance, UnknownColumns
@@ -84,6 +84,18 @@ def kept_file(actor: Actor, file_id: int) -> ImportFile:
     if found.user_id != actor.user_id:
         raise NotFound(_GONE)
     return found
+
+
+def unfinished(actor: Actor) -> list[ImportFile]:
+    """The actor's own large files that are not imported yet, the latest first."""
+    access.require(actor, Permission.IMPORTS)
+    own = (
+        ImportFile.user_id == actor.user_id,
+        ImportFile.large,
+        ImportFile.state != UploadState.DONE,
+    )
+    latest = select(ImportFile).where(*own).order_by(ImportFile.id.desc())
+    return list(db.session.scalars(latest.options(joinedload(ImportFile.clinician))))
 
 
 def discard(actor: Actor, file_id: int) -> None:
@@ -188,7 +200,7 @@ def _hand_on(actor: Actor, file_id: int, wishes: Wishes) -> None:
         kept.answers = {**kept.answers, **wishes.answers}
         kept.skips_wrong_rows = wishes.skip_wrong_rows
         kept.cancelled = sorted(wishes.cancel or ())
-        kept.state, kept.problem, kept.progress = UploadState.ACCEPTED, "", 0
+        kept.state, kept.problem, kept.total = UploadState.ACCEPTED, "", 0
         record(session, actor, Action.IMPORT_ACCEPTED, f"import_file:{file_id}")
 
 

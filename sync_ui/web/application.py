@@ -57,6 +57,7 @@ BLUEPRINTS = (
     types.blueprint,
 )
 
+# An upload of a calendar may be larger; see `web.imports`.
 LARGEST_REQUEST = 6 * 1024 * 1024
 
 
@@ -68,6 +69,7 @@ def build(config: Config | None = None) -> Flask:
         static_folder=str(ROOT / "static"),
         instance_path=str(config.data_dir),
     )
+    app.request_class = imports.MemoryRequest
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST
     app.url_map.merge_slashes = False  # a mangled link is found or not, never sent elsewhere
     installation.init_app(app, config)

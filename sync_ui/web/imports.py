@@ -1,8 +1,18 @@
 """Import: upload a calendar, look at what it would do, accept; undo it as a whole."""
 
-from typing import Any
+from io import BytesIO
+from typing import IO, Any
 
-from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Request,
+    current_app,
+    flash,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask_wtf import FlaskForm
 from htmx_flask import make_response
 from htmx_flask import request as htmx_request
@@ -28,6 +38,19 @@ View = str | Response | tuple[str, int]
 
 # The file, and room for what a form adds to it.
 LARGEST_UPLOAD = MAX_BYTES + 1024 * 1024
+
+
+class MemoryRequest(Request):
+    """An uploaded file stays in memory: on disk it would be in the clear, whatever the database."""
+
+    def _get_file_stream(
+        self,
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None = None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        return BytesIO()
 
 
 class UploadForm(FlaskForm):
@@ -215,6 +238,7 @@ def _upload_page(form: UploadForm, status: int = 0, problem: SyncError | None = 
         columns=csv_read.COLUMNS,
         done=done,
         undoable=imports.undoable(done),
+        unfinished=uploads.unfinished(actor()),
         problem=problem,
     ), status or (422 if form.errors else 200)
 
