@@ -3,6 +3,7 @@ from itertools import takewhile
 
 import pytest
 from dateutil.rrule import rrulestr
+from dateutil.tz import gettz, resolve_imaginary
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -225,10 +226,30 @@ def rules(draw: st.DrawFn) -> str:
     return "".join(parts)
 
 
+# Those whose clocks change do so at the most different days and hours, Lord Howe's by half an hour.
+ZONES = (
+    *(NEW_YORK, "America/Los_Angeles", "America/St_Johns", "America/Phoenix", "Europe/London"),
+    *("Europe/Berlin", "Asia/Kolkata", "Australia/Sydney", "Australia/Lord_Howe"),
+    "Pacific/Auckland",
+)
+
+# In these months, and in these hours, the clocks change.
+ODD_TIMES = st.builds(
+    datetime,
+    st.integers(2007, 2025),
+    st.sampled_from([3, 4, 9, 10, 11]),
+    st.integers(1, 30),
+    st.integers(0, 3),
+    st.sampled_from([0, 1, 30, 59]),
+)
+
+
 @settings(deadline=None, max_examples=200)
 @given(
     rule=rules(),
-    starts=st.datetimes(datetime(2005, 1, 1), datetime(2026, 1, 1)).map(
+    zone=st.sampled_from(ZONES),
+    starts=ODD_TIMES
+    | st.datetimes(datetime(2005, 1, 1), datetime(2026, 1, 1)).map(
         lambda each: each.replace(microsecond=0)
     ),
     count=st.one_of(st.none(), st.integers(1, 60)),
@@ -236,7 +257,7 @@ def rules(draw: st.DrawFn) -> str:
     length=st.integers(1, 800),
 )
 def test_occurrences_are_those_of_dateutil(
-    rule: str, starts: datetime, count: int | None, ahead: int, length: int
+    rule: str, zone: str, starts: datetime, count: int | None, ahead: int, length: int
 ) -> None:
     after = starts + timedelta(days=ahead)
     before = after + timedelta(days=length)
@@ -249,7 +270,36 @@ def test_occurrences_are_those_of_dateutil(
 
     limited = f"{rule};COUNT={count}" if count else rule
 
-    assert expand(limited, starts, NEW_YORK, after, before) == expected
+    found = expand(limited, starts, zone, after, before)
+
+    assert found == expected
+    assert [in_utc(wall, zone) for wall in found if isinstance(wall, datetime)] == [
+        by_dateutil(wall, zone) for wall in expected
+    ]
+
+
+def by_dateutil(wall: datetime, zone: str) -> datetime:
+    moment: datetime = resolve_imaginary(wall.replace(tzinfo=gettz(zone))).astimezone(UTC)
+    return moment
+
+
+@given(
+    zone=st.sampled_from(ZONES),
+    starts=ODD_TIMES,
+    rule=st.sampled_from(["FREQ=DAILY", "FREQ=WEEKLY;BYDAY=SU", "FREQ=DAILY;BYHOUR=1,2;BYDAY=SU"]),
+)
+def test_in_the_nights_of_a_time_change_too(zone: str, starts: datetime, rule: str) -> None:
+    oracle = rrulestr(f"{rule};UNTIL=20400101T000000", dtstart=starts)
+    before = starts + timedelta(days=250)
+    expected = list(takewhile(lambda wall: wall < before, oracle))
+    if expected[0] != starts:
+        expected.insert(0, starts)
+
+    found = expand(rule, starts, zone, starts, before)
+
+    assert [in_utc(wall, zone) for wall in found if isinstance(wall, datetime)] == [
+        by_dateutil(wall, zone) for wall in expected
+    ]
 
 
 @settings(deadline=None)
