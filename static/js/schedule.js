@@ -28,6 +28,7 @@ const state = {
 
 let calendar;
 let asked = 0;
+let background = {};
 
 // ======== Walls: "2026-11-23T09:00" and "2026-11-23", reckoned with as if they were UTC ========
 
@@ -117,7 +118,10 @@ function showControls() {
   const picked = ticks.filter((tick) => tick.checked);
   const words = picked.length === 1 ? picked[0].labels[0].textContent.trim() : `${picked.length} clinicians`;
   const button = document.getElementById("picked");
-  if (button) button.textContent = picked.length ? words : "Everyone";
+  if (button) {
+    button.textContent = picked.length ? words : "Everyone";
+    document.getElementById("everyone").setAttribute("aria-pressed", String(!picked.length));
+  }
   showZone();
 }
 
@@ -157,6 +161,7 @@ function step(by) {
 function refresh(headers = {}) {
   if (state.view === "agenda") loadAgenda(headers);
   else calendar?.refetchEvents();
+  background = headers;
 }
 
 // ======== The agenda, drawn by the server ========
@@ -239,7 +244,9 @@ function load({ startStr, endStr }, take, fail) {
   search.delete("date");
   search.set("start", dayOf(startStr));
   search.set("end", dayOf(endStr));
-  fetch(`${eventsAddress}?${search}`).then(async (answer) => {
+  const headers = background;
+  background = {};
+  fetch(`${eventsAddress}?${search}`, { headers }).then(async (answer) => {
     if (answer.redirected) return location.reload();
     const found = await answer.json();
     if (!answer.ok) throw new Error(found.sentence);
@@ -266,15 +273,15 @@ function element(tag, className, ...inside) {
 
 function content({ event, timeText, view }) {
   if (event.display === "background") return { domNodes: [element("span", "holiday-name", event.title)] };
-  if (event.display === "pointer" || event.display === "ghost" || !event.extendedProps.url) {
-    return { domNodes: [element("span", "event-line", timeText)] };
-  }
+  if (event.display === "ghost") return { domNodes: [] };
+  if (!event.extendedProps.url) return { domNodes: [element("span", "event-line", timeText)] };
   const { starts, ends, clinician, location, status, telehealth, type, repeats } = event.extendedProps;
   const month = view.type === "dayGridMonth";
   const time = event.display === "preview" ? timeText : month ? hour(starts) : span(starts, ends);
   const where = telehealth && !location ? "Telehealth" : location;
-  const facts = month ? [event.allDay ? "" : time] : [event.allDay ? "" : time, status, where];
-  const said = [longDay(starts), month ? status : "", clinician, type, repeats ? "one of a series" : ""];
+  const struck = event.classNames.includes("event-gone");
+  const facts = [month && struck ? "" : status, event.allDay ? "" : time, month ? "" : where];
+  const said = [longDay(starts), month && struck ? status : "", clinician, type, repeats ? "one of a series" : ""];
   const button = element(
     "button",
     "event-button",
@@ -380,7 +387,8 @@ root.addEventListener("click", (event) => {
 document.getElementById("schedule-filters")?.addEventListener("submit", (event) => event.preventDefault());
 
 document.getElementById("schedule-date")?.addEventListener("change", ({ target }) => {
-  if (target.value) change({ date: target.value });
+  // Each digit of a year that is typed makes a date.
+  if (target.value >= "1970") change({ date: target.value });
 });
 
 for (const tick of ticks) tick.addEventListener("change", () => change({}));
@@ -389,6 +397,13 @@ document.getElementById("everyone")?.addEventListener("click", () => {
   for (const tick of ticks) tick.checked = false;
   change({});
 });
+
+// On paper the hours that are worked, and whatever else is booked.
+const hours = (first, last, flexible) => {
+  calendar?.setOption("slotMinTime", first).setOption("slotMaxTime", last).setOption("flexibleSlotTimeLimits", flexible);
+};
+addEventListener("beforeprint", () => hours("08:00", "18:00", true));
+addEventListener("afterprint", () => hours("00:00", "24:00", false));
 
 // Someone else may have booked meanwhile.
 document.addEventListener("visibilitychange", () => {

@@ -108,9 +108,9 @@ def _require(actor: Actor, clinician_id: int) -> None:
         raise NotFound("There is no such clinician.")
 
 
-def _booked() -> Select[Any]:
+def _booked() -> Select[*tuple[Any, ...]]:
     """Columns, since there are many: a row for each client, or one where there is none."""
-    columns: Select[Any] = (
+    return (
         select(
             Appointment.id,
             Appointment.clinician_id,
@@ -139,7 +139,6 @@ def _booked() -> Select[Any]:
         .outerjoin(Client, Client.id == AppointmentClient.client_id)
         .order_by(Appointment.starts_at, Clinician.name, Appointment.id, AppointmentClient.position)
     )
-    return columns
 
 
 def _slot(rows: list[Row[Any]], zone: ZoneInfo) -> Slot:
