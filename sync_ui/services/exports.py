@@ -88,7 +88,7 @@ def schedule_table(actor: Actor, span: Span) -> bytes:
     _check(actor, span)
     rows = _appointments(span)
     attending = _attending(span)
-    cells = (line for row in rows for line in _lines(row, attending[row.id], span))
+    cells = (line for row in rows for line in table_rows(row, attending[row.id], span))
     table = write_table(SCHEDULE_COLUMNS, cells)
     _note(actor, span, "csv", len(rows))
     return table
@@ -248,8 +248,8 @@ def _attending(span: Span) -> defaultdict[int, list[_Person]]:
     return attending
 
 
-def _lines(row: Row[Any], attending: list[_Person], span: Span) -> Iterator[Sequence[str]]:
-    """A row for each client; all of them carry the Appointment ID that makes them one again."""
+def table_rows(row: Row[Any], attending: list[_Person], span: Span) -> Iterator[Sequence[str]]:
+    """A row for each client (first, last name, ID); one Appointment ID makes them one again."""
     starts, ends = row.starts_local, _ends_local(row)
     if row.all_day:
         last = (ends - timedelta(days=1)).date().isoformat()

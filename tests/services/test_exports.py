@@ -7,23 +7,31 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from icalendar import Calendar as Parsed
 from sqlalchemy import select
 
 from sync_ui.config import Config
+from sync_ui.domain.csv_read import read_csv
+from sync_ui.domain.csv_write import write_table
 from sync_ui.domain.event import TELEHEALTH, DisplayMode, Kind, Status
+from sync_ui.domain.reading import one_line, prose
 from sync_ui.domain.roles import Role
 from sync_ui.errors import Invalid, NotFound, Refused
 from sync_ui.models import Appointment, AuditEntry, Client, Location, db, transaction
 from sync_ui.models import Practice as PracticeRow
-from sync_ui.services import accounts, appointments, clients, exports, people
+from sync_ui.services import accounts, appointments, clients, exports, people, plans
 from sync_ui.services.exports import Span
+from sync_ui.services.plans import Plan
 from tests import queries
 from tests.practice import ZONE, Book, Practice, running
 
@@ -107,6 +115,68 @@ def test_an_export_imported_elsewhere_gives_equal_appointments(
         )
         assert done.exit_code == 0, done.output
         assert facts() == there
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30).map(prose)
+LINES = TEXTS.map(one_line)
+# Around the changes of the clocks of these zones, by the quarter of an hour.
+EDGES = (datetime(2026, 3, 8), datetime(2026, 3, 29), datetime(2026, 10, 25), datetime(2026, 11, 1))
+WALLS = st.builds(
+    lambda edge, quarters: edge + timedelta(minutes=15 * quarters),
+    st.sampled_from(EDGES),
+    st.integers(-96, 192),
+)
+
+
+@given(
+    starts=WALLS,
+    minutes=st.integers(5, 1500),
+    zone=st.sampled_from([ZONE, "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu"]),
+    people=st.lists(st.tuples(LINES, LINES).filter(lambda name: name[0]), max_size=3, unique=True),
+    title=LINES.filter(bool),
+    note=TEXTS,
+    kind=st.sampled_from(sorted(set(Kind) - {Kind.SESSION})),
+    status=st.sampled_from(Status),
+)
+def test_whatever_is_written_our_import_reads_so(
+    starts: datetime,
+    minutes: int,
+    zone: str,
+    people: list[tuple[str, str]],
+    title: str,
+    note: str,
+    kind: Kind,
+    status: Status,
+) -> None:
+    plan = Plan(starts=starts, ends=starts + timedelta(minutes=minutes), zone=zone)
+    starts_at, ends_at = plans.moments(plan)
+    assume(ends_at > starts_at)
+    row: Any = SimpleNamespace(
+        uid="A-1",
+        kind=kind,
+        status=status,
+        title=title,
+        location="",
+        note=note,
+        zone=zone,
+        starts_local=starts,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        all_day=False,
+        clinician="Dr. Ünlü",
+        type=None,
+    )
+    attending = [(first, last, f"{n}") for n, (first, last) in enumerate(people)]
+    cells = exports.table_rows(row, attending, YEAR)
+
+    read = read_csv(write_table(exports.SCHEDULE_COLUMNS, cells), ZONE, date(2026, 1, 1))
+
+    assert read.problems == ()
+    (entry,) = read.entries
+    assert (entry.starts, entry.zone, entry.clients) == (starts, zone, tuple(people))
+    assert (entry.title, entry.note, entry.kind, entry.status) == (title, note, kind, status)
+    assert isinstance(entry.ends, datetime)
+    assert plans.moments(Plan(starts=starts, ends=entry.ends, zone=zone)) == (starts_at, ends_at)
 
 
 def test_a_span_holds_its_days_and_no_others(practice: Practice, book: Book) -> None:
