@@ -222,6 +222,7 @@ def _claim() -> Job | None:
     dead = ImportFile.leased_at < now - LEASE
     at_work = ImportFile.state.in_((UploadState.READING, UploadState.APPLYING))
     owed = ImportFile.state.in_((UploadState.WAITING, UploadState.ACCEPTED)) | (at_work & dead)
+    db.session.rollback()  # whatever was read before is old
     wanted = select(ImportFile.id).where(owed).order_by(ImportFile.created_at).limit(1)
     if db.session.scalar(wanted) is None:
         return None
