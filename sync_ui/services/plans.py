@@ -43,9 +43,7 @@ def plan_of(appointment: Appointment) -> Plan:
     """The appointment as it stands."""
     return Plan(
         starts=appointment.starts_local,
-        ends=appointment.starts_local + (appointment.ends_at - appointment.starts_at)
-        if not appointment.all_day
-        else _last_midnight(appointment),
+        ends=_end_on_the_wall(appointment),
         zone=appointment.zone,
         clients=tuple(appointment.clients),
         kind=appointment.kind,
@@ -59,10 +57,14 @@ def plan_of(appointment: Appointment) -> Plan:
     )
 
 
-def _last_midnight(appointment: Appointment) -> datetime:
-    """Days have 23 or 25 hours when the clocks change; midnights are on the wall."""
-    local = appointment.ends_at.astimezone(ZoneInfo(appointment.zone))
-    return local.replace(tzinfo=None, fold=0)
+def _end_on_the_wall(appointment: Appointment) -> datetime:
+    """What `moments` makes the same end of: days and nights can have an hour more or less."""
+    local = appointment.ends_at.astimezone(ZoneInfo(appointment.zone)).replace(tzinfo=None, fold=0)
+    walls = (appointment.starts_local, local)
+    plain = all(recurrence.is_shown_once(wall, appointment.zone) for wall in walls)
+    if plain or appointment.all_day:
+        return local
+    return appointment.starts_local + (appointment.ends_at - appointment.starts_at)
 
 
 def moments(plan: Plan) -> tuple[datetime, datetime]:

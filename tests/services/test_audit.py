@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
 from sync_ui.errors import SyncError
-from sync_ui.models import AuditEntry, db
+from sync_ui.models import Appointment, AuditEntry, db
 from sync_ui.services import (
     accounts,
     appointments,
@@ -17,11 +17,13 @@ from sync_ui.services import (
     mappings,
     people,
     undo,
+    series,
     upkeep,
     uploads,
 )
 from sync_ui.services import practice as practices
 from sync_ui.services.audit import Action
+from sync_ui.services.series import Scope
 from tests.practice import PASSWORD, ZONE, Book, Clock, Practice
 from tests.services.test_appointments import plan
 from tests.services.test_imports import PAULA, calendar
@@ -42,6 +44,12 @@ def user_id(actor: object) -> int:
 def clinician_id(actor: object) -> int:
     found: int = actor.clinician_id  # type: ignore[attr-defined]
     return found
+
+
+def first_of_a_series(practice: Practice) -> int:
+    found = series.create(practice.unlu, clinician_id(practice.unlu), plan(), "FREQ=WEEKLY")
+    first = select(Appointment.id).where(Appointment.series_id == found.id)
+    return db.session.scalars(first.order_by(Appointment.starts_at)).first() or 0
 
 
 # Each writing service: what leads up to it, the call, and what the audit says.
@@ -110,6 +118,26 @@ USES: dict[str, tuple[Callable[[Practice, Book], object], Callable[..., object],
         lambda p, book: book(p.jane).id,
         lambda p, found: appointments.cancel(p.unlu, found),
         Action.APPOINTMENT_CANCELLED,
+    ),
+    "series.create": (
+        lambda _, __: None,
+        lambda p, _: series.create(p.unlu, clinician_id(p.unlu), plan(), "FREQ=WEEKLY"),
+        Action.SERIES_CREATED,
+    ),
+    "series.change": (
+        lambda p, _: first_of_a_series(p),
+        lambda p, found: series.change(p.unlu, found, plan(minutes=80), Scope.ALL),
+        Action.SERIES_CHANGED,
+    ),
+    "series.change of one": (
+        lambda p, _: first_of_a_series(p),
+        lambda p, found: series.change(p.unlu, found, plan(minutes=80), Scope.THIS),
+        Action.APPOINTMENT_CHANGED,
+    ),
+    "series.cancel": (
+        lambda p, _: first_of_a_series(p),
+        lambda p, found: series.cancel(p.unlu, found, Scope.FOLLOWING),
+        Action.SERIES_CANCELLED,
     ),
     "clients.create": (
         lambda _, __: None,
