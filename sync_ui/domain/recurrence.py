@@ -35,6 +35,11 @@ def in_utc(wall: datetime, zone: str) -> datetime:
     return wall.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(UTC)
 
 
+def on_the_wall(moment: datetime, zone: str) -> datetime:
+    """What the clocks on the wall show at a moment."""
+    return moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None, fold=0)
+
+
 def is_shown_once(wall: datetime, zone: str) -> bool:
     """False in the hour that the clocks skip or show twice."""
     known = ZoneInfo(zone)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from sync_ui.domain import recurrence
 from sync_ui.domain.event import HOME_VISIT, TELEHEALTH, Kind, Status
@@ -59,7 +58,7 @@ def plan_of(appointment: Appointment) -> Plan:
 
 def _end_on_the_wall(appointment: Appointment) -> datetime:
     """What `moments` makes the same end of: days and nights can have an hour more or less."""
-    local = appointment.ends_at.astimezone(ZoneInfo(appointment.zone)).replace(tzinfo=None, fold=0)
+    local = recurrence.on_the_wall(appointment.ends_at, appointment.zone)
     walls = (appointment.starts_local, local)
     plain = all(recurrence.is_shown_once(wall, appointment.zone) for wall in walls)
     if plain or appointment.all_day:

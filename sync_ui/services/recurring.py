@@ -13,7 +13,7 @@ from sync_ui.domain import recurrence, rules
 from sync_ui.domain.event import GONE
 from sync_ui.domain.reading import Entry, Occurrence
 from sync_ui.domain.series import Pattern, as_wall
-from sync_ui.services import drafts, series
+from sync_ui.services import drafts, series, turns
 from sync_ui.services.comparison import Desk, Outcome, Result, checked
 from sync_ui.services.drafts import Addition, Draft, SeriesChange, short_digest
 
@@ -97,7 +97,7 @@ class Recurring:
     def _told(self, entry: Entry, draft: Draft) -> Told:
         cancelled = [turn.original for turn in entry.occurrences if turn.cancelled]
         moved = {
-            series.name(as_wall(turn.original)): self._moved(entry, draft, turn)
+            turns.name(as_wall(turn.original)): self._moved(entry, draft, turn)
             for turn in entry.occurrences
             if not turn.cancelled
         }
@@ -131,7 +131,7 @@ class Recurring:
         single = self._desk.known.singles.pop(told.entry.key, None)
         outcomes = {Outcome.NEW}
         for name, draft in wanted.items():
-            if single is not None and name == series.name(told.draft.plan.starts):
+            if single is not None and name == turns.name(told.draft.plan.starts):
                 outcomes.add(self._adopt(single.id, name, draft, change))
                 single = None
             else:
@@ -149,7 +149,7 @@ class Recurring:
 
     def _let_go(self, row_id: int, told: Told, change: SeriesChange) -> None:
         """The first turn is no turn (an exception, or long past): it is cancelled."""
-        name = series.name(told.draft.plan.starts)
+        name = turns.name(told.draft.plan.starts)
         stored = self._desk.known.details([row_id])[row_id]
         if stored.status not in GONE and stored.starts_at >= self._since:
             self._desk.cancel(stored)
@@ -202,7 +202,7 @@ class Recurring:
             return {}
         length = plan.ends - plan.starts
         wanted = {
-            series.name(wall): checked(
+            turns.name(wall): checked(
                 replace(plan, starts=wall, ends=wall + length), told.draft.people
             )
             for wall in _walls(told, self._since, until)
@@ -221,7 +221,7 @@ class Recurring:
         for wall in (*walls[:1], *walls[-1:]):
             moment = recurrence.in_utc(wall, zone)
             self._desk.reach(moment, moment)
-        return len({series.name(wall) for wall in walls} | told.moved.keys())
+        return len({turns.name(wall) for wall in walls} | told.moved.keys())
 
 
 def pattern(columns: Any) -> Pattern:
@@ -299,7 +299,7 @@ def _made_here(stored: Any, existing: dict[str, Any]) -> set[str]:
 
 
 def _names(moments: tuple[datetime | date, ...]) -> list[str]:
-    return sorted({series.name(as_wall(moment)) for moment in moments})
+    return sorted({turns.name(as_wall(moment)) for moment in moments})
 
 
 def _together(outcomes: set[Outcome]) -> Outcome:

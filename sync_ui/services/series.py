@@ -4,7 +4,6 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,7 +11,8 @@ from sqlalchemy.orm import Session
 from sync_ui import clock
 from sync_ui.domain import recurrence, repeat, rules
 from sync_ui.domain.event import GONE, Status
-from sync_ui.domain.series import Pattern, as_wall
+from sync_ui.domain.recurrence import on_the_wall
+from sync_ui.domain.series import Pattern
 from sync_ui.errors import Invalid
 from sync_ui.models import Appointment, Series, transaction
 from sync_ui.services import access, appointments, calendars, clashes, clients, turns
@@ -20,9 +20,7 @@ from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 from sync_ui.services.plans import Plan, check, moments, plan_of
 from sync_ui.services.practice import one_line
-from sync_ui.services.turns import Field, Turns, name, pattern_of, turn
-
-__all__ = ["AHEAD", "BACK", "Scope", "as_wall", "horizon", "name", "turn", "walls"]
+from sync_ui.services.turns import Field, Turns, name
 
 AHEAD = timedelta(days=366)
 
@@ -157,7 +155,7 @@ def _is_to_cancel(row: Appointment, scope: Scope) -> bool:
 def _end(found: Turns, since: datetime) -> tuple[list[Appointment], bool]:
     """What has not started yet, and whether the series would have gone on."""
     ahead = found.ahead(since)
-    now = clock.now().astimezone(ZoneInfo(found.series.zone)).replace(tzinfo=None, fold=0)
+    now = on_the_wall(clock.now(), found.series.zone)
     first = min((found.wall_of(row) for row in ahead), default=max(since, now))
     return ahead, found.end_before(first)
 
@@ -182,16 +180,10 @@ def horizon() -> datetime:
     return clock.now() + AHEAD
 
 
-def walls(series: Series, after: datetime, before: datetime) -> list[datetime]:
-    """The wall times at which the series' turns begin, between two moments."""
-    zone = ZoneInfo(series.zone)
-    first, end = (m.astimezone(zone).replace(tzinfo=None, fold=0) for m in (after, before))
-    return pattern_of(series).walls(first, end)
-
-
 def _extend(session: Session, series: Series, until: datetime) -> int:
     """Raises each calendar once, and only if the series has a new appointment."""
-    begins = walls(series, series.extended_until, until)
+    first, last = (on_the_wall(moment, series.zone) for moment in (series.extended_until, until))
+    begins = turns.pattern_of(series).walls(first, last)
     series.extended_until = until
     known = set(
         session.scalars(select(Appointment.occurrence).where(Appointment.series_id == series.id))

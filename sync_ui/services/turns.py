@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import chain
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, selectinload
@@ -14,6 +13,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from sync_ui import clock
 from sync_ui.domain.event import Status
+from sync_ui.domain.recurrence import on_the_wall
 from sync_ui.domain.series import Pattern
 from sync_ui.errors import Invalid
 from sync_ui.models import Appointment, AppointmentClient, Client, Series
@@ -290,10 +290,7 @@ class Turns:
 
     def complete(self, after: datetime, until: datetime) -> int:
         """Whatever turn is missing between these moments is made. Returns how many."""
-        zone = ZoneInfo(self.series.zone)
-        low, high = (
-            moment.astimezone(zone).replace(tzinfo=None, fold=0) for moment in (after, until)
-        )
+        low, high = (on_the_wall(moment, self.series.zone) for moment in (after, until))
         missing = [wall for wall in self._pattern.walls(low, high) if wall not in self._rows]
         made = self._make(missing)
         self.series.extended_until = max(self.series.extended_until, until)

@@ -16,8 +16,8 @@ from sync_ui.services import (
     mail,
     mappings,
     people,
-    undo,
     series,
+    undo,
     upkeep,
     uploads,
 )
