@@ -39,8 +39,8 @@ VIEWS = {
 def show() -> View:
     """The page; its script draws the calendar, but the agenda is drawn here."""
     first = near_date(request.args.get("date") or request.args.get("from")) or dates.today()
-    clinicians = people.visible(actor())
-    chosen = _chosen(clinicians)
+    chosen = list(dict.fromkeys(request.args.getlist("clinician", type=int)))
+    clinicians = _to_choose_from(chosen)
     view = _view(clinicians)
     days: list[dict[str, object]] = []
     if view == "agenda":
@@ -90,12 +90,11 @@ def _view(clinicians: list[Clinician]) -> str:
     return "team" if len(clinicians) > 1 and actor().clinician_id is None else "week"
 
 
-def _chosen(clinicians: list[Clinician]) -> list[int]:
-    """Whom the address names; nobody means everyone. Raises NotFound."""
-    chosen = list(dict.fromkeys(request.args.getlist("clinician", type=int)))
-    for unlisted in set(chosen) - {found.id for found in clinicians}:
-        access.clinician(actor(), unlisted)
-    return chosen
+def _to_choose_from(chosen: list[int]) -> list[Clinician]:
+    """All who are there, and of those who have left whom the address names. Raises NotFound."""
+    clinicians = people.visible(actor())
+    left = set(chosen) - {found.id for found in clinicians}
+    return [*clinicians, *(access.clinician(actor(), clinician_id) for clinician_id in left)]
 
 
 def _sync_url(chosen: list[int]) -> str | None:

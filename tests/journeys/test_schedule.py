@@ -410,6 +410,40 @@ def test_a_tap_on_a_phone_opens_and_a_tap_on_a_gap_books(
     expect(dialog.get_by_label("Start", exact=True)).to_have_value("12:00")
 
 
+def test_what_is_held_on_a_phone_can_be_dragged(
+    practice: Product, open_page: OpenPage, monday: str
+) -> None:
+    number = book(practice, f"{monday}T10:00")
+    page = open_page(**PHONE, base_url=practice.url)
+    steps.sign_in(page, OWN)
+    look(page, f"view=day&date={monday}")
+    x, y = place_of(page, 10.2)
+    finger = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *points: dict[str, float]) -> None:
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": list(points)})
+
+    touch("touchStart", {"x": x, "y": y})
+    expect(page.locator(".ec-preview")).to_be_visible()
+    for moved in range(8, HOUR + 1, 8):
+        touch("touchMove", {"x": x, "y": y + moved})
+    touch("touchEnd")
+
+    expect(drawn(page, number)).to_contain_text("11:00 – 11:50 AM")
+
+
+def test_a_hostile_name_is_drawn_as_text(practice: Product, page: Page, monday: str) -> None:
+    name = '"><img src=x onerror=alert(1)> Smith'
+    number = book(practice, f"{monday}T10:00", client=name)
+    steps.sign_in(page, OWN)
+
+    for view in ("day", "week", "month"):
+        look(page, f"view={view}&date={monday}")
+        expect(drawn(page, number).locator(".event-title")).to_have_text(name)
+        drawn(page, number).hover()
+        assert page.locator("img[src=x]").count() == 0
+
+
 @pytest.mark.parametrize("view", ["day", "team", "week", "work-week", "month", "agenda"])
 def test_nothing_is_wrong_with_the_view(page: Page, view: str) -> None:
     steps.sign_in(page, SCHEDULER)

@@ -10,7 +10,7 @@ from sqlalchemy import event
 from sync_ui.domain.colours import Colour
 from sync_ui.domain.event import Kind, Status
 from sync_ui.models import Holiday, db, transaction
-from sync_ui.services import types
+from sync_ui.services import people, types
 from tests.practice import Book, Practice
 
 BrowserOf = Callable[[str], FlaskClient]
@@ -207,6 +207,20 @@ def test_the_agenda_is_drawn_by_the_server(
 
     assert ("Jane Smith &amp; Mark Smith" in both, "García" in both) == (True, True)
     assert ("Jane Smith" in annas, "García" in annas) == (False, True)
+
+
+def test_one_who_has_left_can_still_be_looked_at(
+    practice: Practice, book: Book, browser_of: BrowserOf
+) -> None:
+    book(practice.zoe, actor=practice.anna)
+    anna = practice.anna.clinician_id or 0
+    people.archive(practice.ada, anna)
+    sam = browser_of("sam@example.com")
+    ticked = f'value="{anna}" checked'
+
+    assert ticked not in sam.get("/calendar").text
+    assert ticked in sam.get(f"/calendar?clinician={anna}").text
+    assert len(sam.get(f"{WEEK}&clinician={anna}").json or []) == 1
 
 
 def test_the_schedule_is_where_an_appointment_is_in_the_navigation(
