@@ -24,6 +24,7 @@ from sync_ui.models import (
     Clinician,
     Initials,
     Location,
+    Series,
     User,
     db,
     transaction,
@@ -95,6 +96,8 @@ def fill(*, password: str | None = None, clinicians: int = 4, weeks: int = 26) -
             own = _clients(session, names)
             _number(session, clinician, own)
             _store(session, clinician, _slots(chance, own, weeks), type_ids)
+        _repeat(session, people_[0], "FREQ=WEEKLY;BYDAY=MO", weekday=0, hour=9)
+        _repeat(session, people_[0], "FREQ=WEEKLY;BYDAY=TU", weekday=1, hour=14)
         at = calendars.stamp(session)
         calendars.raise_versions(session, {clinician.id for clinician in people_}, at)
         record(session, COMMAND, Action.DEMO_FILLED, "practice", clinicians=clinicians)
@@ -232,6 +235,35 @@ def _store(
             for position, client_id in enumerate(client_ids)
         ],
     )
+
+
+def _repeat(session: Session, clinician: Clinician, rule: str, *, weekday: int, hour: int) -> None:
+    """The clinician's appointments at this time of the week are the turns of a series."""
+    own = session.scalars(
+        select(Appointment)
+        .where(Appointment.clinician_id == clinician.id)
+        .order_by(Appointment.starts_at)
+    )
+    turns = [a for a in own if (a.starts_local.weekday(), a.starts_local.hour) == (weekday, hour)]
+    first = turns[0]
+    series = Series(
+        clinician_id=clinician.id,
+        rule=rule,
+        kind=first.kind,
+        type_id=first.type_id,
+        title=first.title,
+        location=first.location,
+        zone=ZONE,
+        starts_local=first.starts_local,
+        ends_local=first.starts_local + (first.ends_at - first.starts_at),
+        client_ids=[client.id for client in first.clients],
+        extended_until=turns[-1].ends_at,
+        created_at=first.created_at,
+    )
+    session.add(series)
+    session.flush()
+    for turn in turns:
+        turn.series_id, turn.occurrence = series.id, turn.starts_local.isoformat()
 
 
 def _row(slot: _Slot, clinician_id: int, now: datetime) -> dict[str, object]:

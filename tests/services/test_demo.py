@@ -1,5 +1,6 @@
 from collections import Counter
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from flask import Flask
@@ -8,10 +9,10 @@ from sqlalchemy import func, select
 from sync_ui.domain.event import DisplayMode, Kind, Status
 from sync_ui.domain.roles import Role
 from sync_ui.errors import Conflict, Invalid
-from sync_ui.models import Appointment, AuditEntry, Client, Initials, Link, User, db
-from sync_ui.services import accounts, clients, demo, feeds, links
+from sync_ui.models import Appointment, AuditEntry, Client, Initials, Link, Series, User, db
+from sync_ui.services import accounts, clients, demo, feeds, links, series
 from sync_ui.services import practice as practices
-from sync_ui.services.access import COMMAND
+from sync_ui.services.access import COMMAND, WORKER
 from tests.practice import NOW, Clock, Practice, token_of
 
 
@@ -108,3 +109,20 @@ def test_a_short_password_is_refused_and_a_left_out_one_is_random(app: Flask, no
 def test_a_real_practice_is_left_alone(practice: Practice) -> None:
     with pytest.raises(Conflict):
         demo.fill(password="demo words")
+
+
+def test_two_of_its_appointments_go_on_every_week(filled: str) -> None:
+    assert series.extend(WORKER) > 80
+
+    for rule, when, people in (("MO", "Monday 09:00", 0), ("TU", "Tuesday 14:00", 2)):
+        own = db.session.scalars(select(Series).where(Series.rule == f"FREQ=WEEKLY;BYDAY={rule}"))
+        turns = db.session.scalars(
+            select(Appointment)
+            .where(Appointment.series_id == own.one().id)
+            .order_by(Appointment.starts_at)
+        ).all()
+        assert len(turns) == 4 + 53
+        assert {f"{turn.starts_local:%A %H:%M}" for turn in turns} == {when}
+        assert {len(turn.clients) for turn in turns} == {people}
+        gaps = {later.starts_local - a.starts_local for a, later in pairwise(turns)}
+        assert gaps == {timedelta(weeks=1)}
