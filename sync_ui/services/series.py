@@ -183,7 +183,8 @@ def horizon() -> datetime:
 def _extend(session: Session, series: Series, until: datetime) -> int:
     """Raises each calendar once, and only if the series has a new appointment."""
     first, last = (on_the_wall(moment, series.zone) for moment in (series.extended_until, until))
-    begins = turns.pattern_of(series).walls(first, last)
+    # A day earlier, lest a day's beginning or the hour that comes twice is left out.
+    begins = turns.pattern_of(series).walls(first - timedelta(days=1), last)
     series.extended_until = until
     known = set(
         session.scalars(select(Appointment.occurrence).where(Appointment.series_id == series.id))

@@ -228,7 +228,7 @@ def times_of(appointment: Appointment) -> dict[str, object]:
 
 
 def _repeat_of(series: Series) -> dict[str, object]:
-    found = repeat.read(series.rule)
+    found = repeat.read(series.rule, series.zone)
     if found is None:
         return {"repeats": KEPT}
     repeats = f"{found.freq} {found.by}" if found.freq is Freq.MONTHLY else found.freq.value

@@ -82,7 +82,7 @@ def edit(appointment_id: int) -> View:
     of = _series_of(appointment)
     form = AppointmentForm(data=data_of(appointment, of) if request.method == "GET" else None)
     form.offer(appointment)
-    if of is not None and repeat.read(of.rule) is None:
+    if of is not None and repeat.read(of.rule, of.zone) is None:
         form.repeats.choices = REPEATS | {KEPT: "As it is"}
     if not form.validate_on_submit():
         return _page(form, appointment=appointment)
@@ -312,7 +312,7 @@ def _page(
         in_dialog=in_dialog,
         appointment=appointment,
         series=of,
-        repeats=repeat.words(of.rule, of.starts_local.date()) if of else "",
+        repeats=repeat.words(of.rule, of.starts_local.date(), of.zone) if of else "",
         chosen=_chosen(form),
         suggested=suggested(form.find.data or ""),
         clashes=error.clashes if isinstance(error, Clashing) else (),
