@@ -6,7 +6,8 @@ Whatever is written is noted in the import's rows, so that it can be undone.
 import secrets
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ from sync_ui.models import (
     ImportedTitle,
     Initials,
     Series,
+    transaction,
 )
 from sync_ui.services import calendars, drafts, snapshots
 from sync_ui.services.drafts import Addition, Changes, SeriesChange, Update
@@ -42,6 +44,87 @@ _SERIES: Table = Series.__table__  # type: ignore[assignment]
 _TITLE: Table = ImportedTitle.__table__  # type: ignore[assignment]
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An appointment to be added, as the database takes it.
+
+    `values` are those of `Prepared.columns`; the rest is known when it is written.
+    """
+
+    values: tuple[Any, ...]
+    people: list[int | None]
+    after: str
+    series: SeriesChange | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What takes long and needs no lock: new clients have their ids, new appointments are rows."""
+
+    changes: Changes
+    columns: tuple[str, ...]
+    additions: list[Ready]
+
+
+# What an appointment gets only as it is written.
+_LATE = ("id", "series_id", "changed_at")
+
+
+def prepare(session: Session, clinician_id: int, signature: str, changes: Changes) -> Prepared:
+    """Holds as long as nobody adds a client: `known.fingerprint` tells."""
+    ids = reserved(session, _CLIENT, len(changes.people))
+    for person, client_id in zip(changes.people, ids, strict=True):
+        person.id = client_id
+    own = _blank(_APPOINTMENT)
+    own |= {
+        "clinician_id": clinician_id,
+        "import_source": signature or None,
+        "created_at": clock.now(),
+        "changed_at": clock.now(),
+    }
+    columns = tuple(name for name in own if name not in _LATE)
+    made = _Maker(session, _APPOINTMENT, columns)
+    return Prepared(changes, columns, [_ready(one, own, made) for one in changes.additions])
+
+
+def _ready(addition: Addition, own: dict[str, Any], made: "_Maker") -> Ready:
+    people = [person.id for person in addition.draft.people]
+    row = own | addition.draft.columns()
+    row["uid"] = str(uuid.uuid4())
+    row["occurrence"], row["import_key"] = addition.occurrence, addition.key
+    row["import_digest"] = drafts.digest(addition.draft)
+    after = snapshots.digest(_APPOINTMENT, row, people)
+    return Ready(made.values(row), people, after, addition.series)
+
+
+class _Maker:
+    """Rows as the driver takes them, without a detour for each through the statement's compiler."""
+
+    def __init__(self, session: Session, table: Table, columns: Sequence[str]) -> None:
+        dialect = session.get_bind().dialect
+        self.columns = columns
+        self._table = table
+        self._quote = dialect.identifier_preparer.quote
+        self._mark = "?" if dialect.paramstyle == "qmark" else "%s"
+        self._processors = [
+            (name, table.columns[name].type.dialect_impl(dialect).bind_processor(dialect))
+            for name in columns
+        ]
+
+    def values(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(
+            process(row[name]) if process else row[name] for name, process in self._processors
+        )
+
+    def insert(self, session: Session, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add rows of `values`, many at a time."""
+        names = ", ".join(self._quote(name) for name in self.columns)
+        marks = ", ".join([self._mark] * len(self.columns))
+        statement = f"INSERT INTO {self._quote(self._table.name)} ({names}) VALUES ({marks})"  # noqa: S608 - names of our own
+        for some in _some(rows, BATCH):
+            session.connection().exec_driver_sql(statement, some)
+
+
 class Writing:
     """One import's changes, in the transaction under way."""
 
@@ -53,13 +136,13 @@ class Writing:
         self._at = at
         self._now = clock.now()
 
-    def carry_out(self, changes: Changes) -> None:
+    def carry_out(self, prepared: Prepared) -> None:
+        changes = prepared.changes
         self._add_people(changes.people)
         self._tell_titles(changes)
         self._number(changes)
         self._write_series(changes.series)
-        for additions in _some(changes.additions, BATCH):
-            self._add(additions)
+        self._add(prepared)
         for updates in _some(changes.updates.values(), BATCH):
             self._update(updates)
 
@@ -68,15 +151,13 @@ class Writing:
             return
         taken = {known.lower() for known in self._session.scalars(select(Client.internal_id))}
         rows = []
-        ids = self._reserved(_CLIENT, len(people))
-        for person, client_id in zip(people, ids, strict=True):
-            person.id = client_id
+        for person in people:
             person.internal_id = person.internal_id or _free_internal_id(taken)
             taken.add(person.internal_id.lower())
             rows.append(
                 _blank(_CLIENT)
                 | {
-                    "id": client_id,
+                    "id": person.id,
                     "first_name": person.first_name,
                     "last_name": person.last_name,
                     "internal_id": person.internal_id,
@@ -90,7 +171,7 @@ class Writing:
         new = [known for known in changes.titles if known.id is None]
         noted: list[tuple[int, dict[str, Any] | None, str]] = []
         rows = []
-        for known, title_id in zip(new, self._reserved(_TITLE, len(new)), strict=True):
+        for known, title_id in zip(new, reserved(self._session, _TITLE, len(new)), strict=True):
             client_id = known.person.id if known.person else None
             rows.append({"id": title_id, "title": known.title, "client_id": client_id})
             noted.append((title_id, None, str(client_id)))
@@ -136,7 +217,7 @@ class Writing:
     def _write_series(self, changed: Sequence[SeriesChange]) -> None:
         new = [change for change in changed if change.id is None]
         rows = []
-        for change, series_id in zip(new, self._reserved(_SERIES, len(new)), strict=True):
+        for change, series_id in zip(new, reserved(self._session, _SERIES, len(new)), strict=True):
             change.id = series_id
             own = {"id": series_id, "clinician_id": self._clinician_id, "created_at": self._now}
             rows.append(_blank(_SERIES) | self._series_values(change) | own)
@@ -162,31 +243,21 @@ class Writing:
         after = snapshots.digest(_SERIES, {**before, **values})
         self._note(_SERIES, [(series_id, snapshots.plain(_SERIES, before), after)])
 
-    def _add(self, additions: Sequence[Addition]) -> None:
-        rows, coming, noted = [], [], []
-        blank = _blank(_APPOINTMENT)
-        ids = self._reserved(_APPOINTMENT, len(additions))
-        for addition, row_id in zip(additions, ids, strict=True):
-            people = [person.id for person in addition.draft.people]
-            row = blank | addition.draft.columns()
-            row |= {
-                "id": row_id,
-                "uid": str(uuid.uuid4()),
-                "clinician_id": self._clinician_id,
-                "series_id": addition.series.id if addition.series else None,
-                "occurrence": addition.occurrence,
-                "import_key": addition.key,
-                "import_digest": drafts.digest(addition.draft),
-                "import_source": self._signature,
-                "created_at": self._now,
-                "changed_at": self._at,
-            }
-            rows.append(row)
-            coming += _attendance(row_id, people)
-            noted.append((row_id, None, snapshots.digest(_APPOINTMENT, row, people)))
-        self._insert(_APPOINTMENT, rows)
-        self._insert(_ATTENDANCE, coming)
-        self._note(_APPOINTMENT, noted)
+    def _add(self, prepared: Prepared) -> None:
+        ids = reserved(self._session, _APPOINTMENT, len(prepared.additions))
+        pairs = list(zip(ids, prepared.additions, strict=True))
+        made = _Maker(self._session, _APPOINTMENT, (*_LATE, *prepared.columns))
+        (at,) = _Maker(self._session, _APPOINTMENT, ["changed_at"]).values({"changed_at": self._at})
+        made.insert(
+            self._session,
+            [(i, one.series.id if one.series else None, at, *one.values) for i, one in pairs],
+        )
+        coming = _Maker(self._session, _ATTENDANCE, ("appointment_id", "client_id", "position"))
+        coming.insert(
+            self._session,
+            [(i, who, place) for i, one in pairs for place, who in enumerate(one.people)],
+        )
+        self._note(_APPOINTMENT, ((i, None, one.after) for i, one in pairs))
 
     def _update(self, updates: Sequence[Update]) -> None:
         wanted = {one.id: one for one in updates}
@@ -225,25 +296,40 @@ class Writing:
             values["series_id"] = one.series.id
         return {column: value for column, value in values.items() if before[column] != value}
 
-    def _reserved(self, table: Table, count: int) -> Sequence[int]:
-        """So many ids that no one else gets, for rows that name each other."""
-        if count and self._session.get_bind().dialect.name == "postgresql":
-            drawn = text(
-                "SELECT nextval(pg_get_serial_sequence(:name, 'id'))"
-                " FROM generate_series(1, :count)"
-            )
-            return list(self._session.scalars(drawn, {"name": table.name, "count": count}))
-        first = (self._session.scalar(select(func.max(table.c.id))) or 0) + 1
-        return range(first, first + count)
-
     def _insert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
         for some in _some(rows, BATCH):
             self._session.execute(insert(table), some)
 
     def _note(self, table: Table, done: Iterable[tuple[int, dict[str, Any] | None, str]]) -> None:
-        own = {"import_id": self._run_id, "of_table": table.name}
-        rows = [own | {"row_id": i, "before": before, "after": after} for i, before, after in done]
-        self._insert(_NOTED, rows)
+        made = _Maker(self._session, _NOTED, ("import_id", "of_table", "row_id", "before", "after"))
+        kept = _Maker(self._session, _NOTED, ["before"])
+        made.insert(
+            self._session,
+            [
+                (self._run_id, table.name, i, *kept.values({"before": before}), after)
+                for i, before, after in done
+            ],
+        )
+
+
+def reserved(session: Session, table: Table, count: int) -> Sequence[int]:
+    """So many ids that no one else gets, for rows that name each other.
+
+    On SQLite they hold inside a transaction, or as long as nobody adds a row.
+    """
+    if not count:
+        return ()
+    if session.get_bind().dialect.name != "postgresql":
+        first = (session.scalar(select(func.max(table.c.id))) or 0) + 1
+        return range(first, first + count)
+    drawn = text(
+        "SELECT nextval(pg_get_serial_sequence(:name, 'id')) FROM generate_series(1, :count)"
+    )
+    given = {"name": table.name, "count": count}
+    if session.info.get("writing"):
+        return list(session.scalars(drawn, given))
+    with transaction() as drawing:  # a sequence moves on in a transaction that may write
+        return list(drawing.scalars(drawn, given))
 
 
 def change_rows(

@@ -134,8 +134,9 @@ def apply(
     wishes = Wishes(answers or {}, take_titles, skip_wrong_rows, cancel_missing)
     reading = read(data)
     found, seen = compared(clinician_id, reading, wishes)
+    prepared = bulk.prepare(db.session(), clinician_id, reading.signature, found.changes)
     with transaction() as session:
-        found = carry_out(session, actor, clinician_id, found, seen, wishes)
+        found = carry_out(session, actor, clinician_id, found, seen, wishes, prepared)
     return preview(found)
 
 
@@ -169,10 +170,13 @@ def carry_out(
     found: Comparison,
     seen: str,
     wishes: Wishes,
+    prepared: bulk.Prepared,
 ) -> Comparison:
     """Write, in the transaction under way, what `compared` found. Raises Conflict."""
+    signature = found.reading.signature
     if known.fingerprint(session, clinician_id) != seen:
         found = merge.compare(session, clinician_id, found.reading, wishes.titles(), wishes.cancel)
+        prepared = bulk.prepare(session, clinician_id, signature, found.changes)
     _refuse_wrong_rows(found, wishes)
     counts = {
         outcome.name.lower(): found.counts[outcome] for outcome in Outcome if found.counts[outcome]
@@ -189,7 +193,7 @@ def carry_out(
     if found.changes:
         at = calendars.stamp(session)
         session.flush()
-        bulk.Writing(session, run, found.reading.signature, at).carry_out(found.changes)
+        bulk.Writing(session, run, signature, at).carry_out(prepared)
         calendars.raise_versions(session, {clinician_id}, at)
     record(session, actor, Action.IMPORT_APPLIED, f"clinician:{clinician_id}", **counts)
     return found

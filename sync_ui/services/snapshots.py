@@ -13,10 +13,13 @@ from sync_ui.models.database import Instant
 # These rise by themselves: feeds are told of changes, and series grow.
 RISING = frozenset({"id", "revision", "changed_at", "extended_until"})
 
+# Which series it belongs to is told by the series itself.
+_UNTOLD = RISING | {"series_id"}
+
 
 def digest(table: Table, values: Mapping[Any, Any], clients: Sequence[int | None] = ()) -> str:
     """Of all that a person or an import could change of a row."""
-    facts = [values[column.name] for column in table.columns if column.name not in RISING]
+    facts = [values[column.name] for column in table.columns if column.name not in _UNTOLD]
     return blake2b(repr((facts, list(clients))).encode(), digest_size=16).hexdigest()
 
 

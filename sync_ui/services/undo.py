@@ -16,12 +16,14 @@ from sync_ui.errors import Conflict
 from sync_ui.models import (
     Appointment,
     AppointmentClient,
+    Calendar,
     Client,
     Import,
     ImportedRow,
     ImportedTitle,
     Initials,
     Series,
+    db,
     transaction,
 )
 from sync_ui.services import access, calendars, snapshots
@@ -47,11 +49,15 @@ def undo(actor: Actor, import_id: int) -> Import:
     Raises NotFound, Refused, and Conflict if it is too late.
     """
     access.require(actor, Permission.IMPORTS)
+    run = access.get(Import, import_id, "There is no such import.")
+    access.clinician(actor, run.clinician_id)
+    undoing = _Undoing(db.session(), run)
+    undoing.refuse_if_late()  # takes long, so before anyone has to wait
     with transaction() as session:
-        run = access.get(Import, import_id, "There is no such import.")
-        access.clinician(actor, run.clinician_id)
-        undoing = _Undoing(session, run)
-        undoing.refuse_if_late()
+        run = session.get_one(Import, import_id)
+        if run.undone_at is not None or undoing.version != _version(session, run):
+            undoing = _Undoing(session, run)
+            undoing.refuse_if_late()
         at = calendars.stamp(session)
         session.flush()
         undoing.carry_out(at)
@@ -62,10 +68,18 @@ def undo(actor: Actor, import_id: int) -> Import:
     return run
 
 
+def _version(session: Session, run: Import) -> int | None:
+    """Rises with whatever changes the clinician's appointments."""
+    own = select(Calendar.version).where(Calendar.clinician_id == run.clinician_id)
+    return session.scalar(own)
+
+
 class _Undoing:
     def __init__(self, session: Session, run: Import) -> None:
         self._session = session
         self._run = run
+        self._clinician_id = run.clinician_id
+        self.version = _version(session, run)
         noted: defaultdict[str, dict[int, Any]] = defaultdict(dict)
         columns = (ImportedRow.of_table, ImportedRow.row_id, ImportedRow.before, ImportedRow.after)
         for row in session.execute(select(*columns).where(ImportedRow.import_id == run.id)):
@@ -181,7 +195,7 @@ class _Undoing:
             by_letters[self._initials[client_id].after].append(client_id)
         for letters, client_ids in by_letters.items():
             own = (
-                _INITIALS.c.clinician_id == self._run.clinician_id,
+                _INITIALS.c.clinician_id == self._clinician_id,
                 _INITIALS.c.letters == letters,
             )
             for ids in batches(client_ids):
@@ -198,7 +212,7 @@ class _Undoing:
                 select(AppointmentClient.client_id)
                 .join(Appointment, Appointment.id == AppointmentClient.appointment_id)
                 .where(AppointmentClient.client_id.in_(ids))
-                .where(Appointment.clinician_id == self._run.clinician_id)
+                .where(Appointment.clinician_id == self._clinician_id)
             )
             coming.update(self._session.scalars(seen.distinct()))
         return [client_id for client_id in staying if client_id not in coming]
@@ -206,7 +220,7 @@ class _Undoing:
     def _show_alone(self, letters: str, at: datetime) -> None:
         """Who was J.S.1 because of the import is J.S. again."""
         same = select(_INITIALS.c.client_id).where(
-            _INITIALS.c.clinician_id == self._run.clinician_id, _INITIALS.c.letters == letters
+            _INITIALS.c.clinician_id == self._clinician_id, _INITIALS.c.letters == letters
         )
         left = self._session.scalars(same).all()
         if len(left) == 1:
@@ -231,7 +245,7 @@ class _Undoing:
                 select(_CLIENT.c.merged_into_id).where(_CLIENT.c.merged_into_id.in_(ids)),
                 select(_INITIALS.c.client_id)
                 .where(_INITIALS.c.client_id.in_(ids))
-                .where(_INITIALS.c.clinician_id != self._run.clinician_id),
+                .where(_INITIALS.c.clinician_id != self._clinician_id),
             ):
                 unused.difference_update(self._session.scalars(needed))
         return unused - in_series

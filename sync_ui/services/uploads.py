@@ -24,7 +24,7 @@ from sync_ui.domain.roles import Permission
 from sync_ui.errors import Conflict, NotFound, SyncError, Unavailable
 from sync_ui.gateways import reader
 from sync_ui.models import ImportFile, UploadState, User, db, transaction
-from sync_ui.services import access, imports, mappings
+from sync_ui.services import access, bulk, imports, mappings
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 from sync_ui.services.comparison import Missing, Outcome, Row
@@ -285,15 +285,22 @@ class _Work:
             job.wishes,
             lambda done: self._tell(len(reading.entries) + done, total),
         )
+        if job.state is UploadState.READING:
+            with transaction() as session:
+                self._tell_result(self._held(session), imports.preview(found), UploadState.READY)
+            return
+        signature = reading.signature
+        prepared = bulk.prepare(db.session(), job.clinician_id, signature, found.changes)
         with transaction() as session:
             kept = self._held(session)
-            if kept.state is UploadState.APPLYING:
-                found = imports.carry_out(session, actor, job.clinician_id, found, seen, job.wishes)
-                kept.content = b""
-            kept.found = plain(imports.preview(found))
-            done = kept.state is UploadState.APPLYING
-            kept.state = UploadState.DONE if done else UploadState.READY
-            kept.leased_at = None
+            found = imports.carry_out(
+                session, actor, job.clinician_id, found, seen, job.wishes, prepared
+            )
+            kept.content = b""
+            self._tell_result(kept, imports.preview(found), UploadState.DONE)
+
+    def _tell_result(self, kept: ImportFile, found: Preview, state: UploadState) -> None:
+        kept.found, kept.state, kept.leased_at = plain(found), state, None
 
     def _held(self, session: Session) -> ImportFile:
         """The row, if it is still this process's."""
