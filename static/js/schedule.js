@@ -407,7 +407,7 @@ addEventListener("afterprint", () => hours("00:00", "24:00", false));
 
 // Someone else may have booked meanwhile.
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && !dialog.open) refresh({ "X-Background": "true" });
+  if (place && !document.hidden && !dialog.open) refresh({ "X-Background": "true" });
 });
 
 if (place) {

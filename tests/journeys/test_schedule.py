@@ -270,6 +270,46 @@ def test_a_taken_time_asks_and_what_is_left_goes_back(
     expect(drawn(page, number)).to_contain_text("11:00 – 11:50 AM")
 
 
+@pytest.mark.parametrize(
+    ("choice", "at", "then"),
+    [
+        ("This one", 8, ["8:00", "9:00", "8:00"]),
+        ("This and following", 11, ["11:00", "12:00", "12:00"]),
+        ("All, the past ones too", 14, ["3:00", "3:00", "3:00"]),
+    ],
+)
+def test_a_turn_that_is_dragged_takes_along_what_was_chosen(
+    page: Page, faults: Faults, choice: str, at: int, then: list[str]
+) -> None:
+    faults.forgive("409")
+    # A series is kept a year ahead; on Saturdays the demo rests.
+    saturday = date.today() + timedelta(days=7 + (5 - date.today().weekday()) % 7)  # noqa: DTZ011
+    weeks = [saturday + timedelta(weeks=n) for n in range(3)]
+    steps.sign_in(page, OWN)
+    look(page, f"view=day&date={saturday}")
+    page.keyboard.press("n")
+    dialog = page.get_by_role("dialog", name="Appointment")
+    dialog.get_by_label("Kind").select_option(label="Meeting")
+    dialog.get_by_label("Title").fill(choice)
+    dialog.get_by_label("Start", exact=True).fill(f"{at:02}:00")
+    dialog.get_by_text("Does not repeat").first.click()
+    dialog.get_by_label("How", exact=True).select_option("weekly")
+    dialog.get_by_label("Or how often").fill("3")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    turn = page.locator(".event-button", has_text=choice)
+
+    look(page, f"view=day&date={weeks[1]}")
+    drag(page, turn, 0, HOUR)
+    dialog.get_by_role("radio", name=choice).check()
+    dialog.get_by_role("button", name="Move it").click()
+    expect(dialog).to_be_hidden()
+
+    for day, start in zip(weeks, then, strict=True):
+        look(page, f"view=day&date={day}")
+        expect(turn).to_contain_text(f"{start} – ")
+
+
 def test_a_gap_is_booked_by_a_click_and_a_few_letters(page: Page, monday: str) -> None:
     steps.sign_in(page, OWN)
     look(page, f"view=day&date={monday}")
