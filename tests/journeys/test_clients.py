@@ -63,7 +63,7 @@ def a_free_sunday() -> str:
 def test_a_client_is_found_from_anywhere_and_booked(page: Page) -> None:
     device = "phone" if page.viewport_size and page.viewport_size["width"] < 1000 else "desk"
     record = add_client(page, "Nuño", f"Quist-{device}")
-    page.goto("/calendar")
+    page.goto("/calendar?view=agenda")
     search(page, f"nuno quist-{device}")
     option = page.get_by_role("option", name=f"Nuño Quist-{device}")
     expect(option).to_be_visible()
@@ -89,6 +89,7 @@ def test_a_client_is_found_from_anywhere_and_booked(page: Page) -> None:
 
 
 def test_escape_closes_the_search_and_forgets_it(page: Page) -> None:
+    page.goto("/clients")
     search(page, "jane")
     expect(page.get_by_role("option").first).to_be_visible()
     page.keyboard.press("Escape")
