@@ -185,3 +185,66 @@ def test_the_start_time_in_the_rule_moves_along() -> None:
     moved, _ = found.moved(MONDAY, MONDAY.replace(hour=14), NEW_YORK, all_day=False)
 
     assert moved.rule == "FREQ=DAILY;COUNT=2"
+
+
+@pytest.mark.parametrize(
+    ("rule", "starts", "to", "expected"),
+    [
+        (
+            "FREQ=MONTHLY;BYMONTHDAY=15;COUNT=3",
+            datetime(2026, 12, 15, 10),
+            datetime(2026, 12, 16, 10),
+            ["12-16 10:00", "01-16 10:00", "02-16 10:00"],
+        ),
+        (
+            "FREQ=MONTHLY;BYMONTHDAY=28;COUNT=3",
+            datetime(2026, 12, 28, 10),
+            datetime(2026, 12, 31, 9),
+            ["12-31 09:00", "01-31 09:00", "02-28 09:00"],
+        ),
+        (
+            "FREQ=MONTHLY;BYDAY=2TU;UNTIL=20270309",
+            datetime(2026, 12, 8, 10),
+            datetime(2026, 12, 9, 10),
+            ["12-09 10:00", "01-13 10:00", "02-10 10:00", "03-10 10:00"],
+        ),
+        (
+            "FREQ=MONTHLY;BYDAY=FR;BYSETPOS=-1;COUNT=3",
+            datetime(2026, 11, 27, 10),
+            datetime(2026, 11, 26, 10),
+            ["11-26 10:00", "12-31 10:00", "01-28 10:00"],
+        ),
+        (
+            "FREQ=YEARLY;UNTIL=20280601",
+            datetime(2026, 12, 24, 10),
+            datetime(2027, 1, 2, 10),
+            ["01-02 10:00", "01-02 10:00"],
+        ),
+    ],
+)
+def test_a_month_or_a_year_keeps_its_turn(
+    rule: str, starts: datetime, to: datetime, expected: list[str]
+) -> None:
+    moved, _ = pattern(rule, starts).moved(starts, to, NEW_YORK, all_day=False)
+
+    assert [f"{wall:%m-%d %H:%M}" for wall in every(moved)] == expected
+
+
+A_DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("rule", "starts", "by"),
+    [
+        ("FREQ=MONTHLY;BYMONTHDAY=28", datetime(2026, 11, 28, 10), A_DAY),
+        ("FREQ=MONTHLY;BYDAY=MO,TU;BYSETPOS=1", MONDAY, A_DAY),
+        ("FREQ=MONTHLY;BYMONTHDAY=1", MONDAY, A_DAY),
+        ("FREQ=DAILY;BYHOUR=10;BYMINUTE=0,30", MONDAY, timedelta(hours=1)),
+        ("FREQ=WEEKLY;BYMONTH=7,8", MONDAY, A_DAY),
+        ("FREQ=YEARLY", datetime(2028, 2, 28, 10), A_DAY),
+        ("FREQ=YEARLY;BYYEARDAY=187", MONDAY, A_DAY),
+    ],
+)
+def test_what_cannot_be_moved_is_refused(rule: str, starts: datetime, by: timedelta) -> None:
+    with pytest.raises(Invalid):
+        pattern(rule, starts).moved(starts, starts + by, NEW_YORK, all_day=False)

@@ -126,18 +126,15 @@ def test_a_start_that_the_clocks_skip_is_a_turn(begin: Begin) -> None:
     assert times() == ["03-14 02:30", "03-15 02:30"]
 
 
-@pytest.mark.parametrize(
-    ("rule", "at"),
-    [
+def test_what_cannot_be_a_series_is_refused(begin: Begin) -> None:
+    for rule, at in (
         ("", TUESDAY),
         ("FREQ=HOURLY", TUESDAY),
         ("FREQ=WEEKLY;UNTIL=20261101", TUESDAY),
         ("FREQ=WEEKLY", datetime(2025, 11, 1, 10)),
-    ],
-)
-def test_what_cannot_be_a_series_is_refused(begin: Begin, rule: str, at: datetime) -> None:
-    with pytest.raises(Invalid):
-        begin(rule, at)
+    ):
+        with pytest.raises(Invalid):
+            begin(rule, at)
 
     assert rows() == []
 
@@ -360,85 +357,25 @@ def test_every_other_week_stays_the_same_week(practice: Practice, begin: Begin) 
     assert series.extend(COMMAND) == 0
 
 
-@pytest.mark.parametrize(
-    ("rule", "at", "number", "to", "expected"),
-    [
-        (
-            "FREQ=MONTHLY;BYMONTHDAY=15;COUNT=3",
-            datetime(2026, 12, 15, 10),
-            1,
-            datetime(2027, 1, 16, 10),
-            ["12-16 10:00", "01-16 10:00", "02-16 10:00"],
-        ),
-        (
-            "FREQ=MONTHLY;BYMONTHDAY=28;COUNT=3",
-            datetime(2026, 12, 28, 10),
-            0,
-            datetime(2026, 12, 31, 9),
-            ["12-31 09:00", "01-31 09:00", "02-28 09:00"],
-        ),
-        (
-            "FREQ=MONTHLY;BYDAY=2TU;UNTIL=20270309",
-            datetime(2026, 12, 8, 10),
-            0,
-            datetime(2026, 12, 9, 10),
-            ["12-09 10:00", "01-13 10:00", "02-10 10:00", "03-10 10:00"],
-        ),
-        (
-            "FREQ=MONTHLY;BYDAY=-1FR;COUNT=3",
-            datetime(2026, 11, 27, 10),
-            0,
-            datetime(2026, 11, 26, 10),
-            ["11-26 10:00", "12-31 10:00", "01-28 10:00"],
-        ),
-        (
-            "FREQ=YEARLY;UNTIL=20270601",
-            datetime(2026, 12, 24, 10),
-            0,
-            datetime(2027, 1, 2, 10),
-            ["01-02 10:00"],
-        ),
-    ],
-)
-def test_the_turn_of_a_month_stays_that_of_its_month(
-    practice: Practice,
-    begin: Begin,
-    rule: str,
-    at: datetime,
-    number: int,
-    to: datetime,
-    expected: list[str],
-) -> None:
-    begin(rule, at)
+def test_the_turn_of_a_month_stays_that_of_its_month(practice: Practice, begin: Begin) -> None:
+    begin("FREQ=MONTHLY;BYMONTHDAY=28;COUNT=3", datetime(2026, 12, 28, 10))
 
-    edit(practice, number, Scope.ALL, starts=to)
+    edit(practice, 1, Scope.ALL, starts=datetime(2027, 1, 31, 9))
 
-    assert times() == expected
+    assert times() == ["12-31 09:00", "01-31 09:00", "02-28 09:00"]
     assert series.extend(COMMAND) == 0
 
 
-@pytest.mark.parametrize(
-    ("rule", "at", "to"),
-    [
-        ("FREQ=MONTHLY;BYMONTHDAY=28", datetime(2026, 11, 28, 10), datetime(2026, 11, 29, 10)),
-        ("FREQ=MONTHLY;BYDAY=MO,TU;BYSETPOS=1", TUESDAY, TUESDAY + timedelta(days=1)),
-        ("FREQ=WEEKLY;BYHOUR=10,14", TUESDAY, TUESDAY.replace(hour=11)),
-        ("FREQ=WEEKLY;BYMONTH=11,12", TUESDAY, TUESDAY + timedelta(days=1)),
-        ("FREQ=YEARLY;BYYEARDAY=328", TUESDAY, TUESDAY + timedelta(days=1)),
-    ],
-)
-def test_what_cannot_be_moved_to_other_days_says_so(
-    practice: Practice, begin: Begin, rule: str, at: datetime, to: datetime
-) -> None:
-    begin(rule, at)
+def test_what_cannot_be_moved_to_other_days_says_so(practice: Practice, begin: Begin) -> None:
+    begin("FREQ=MONTHLY;BYDAY=MO,TU;BYSETPOS=-1")
     before = times()
 
     with pytest.raises(Invalid):
-        edit(practice, 0, Scope.ALL, starts=to)
+        edit(practice, 0, Scope.ALL, starts=TUESDAY + timedelta(days=1))
     assert times() == before
 
-    edit(practice, 0, Scope.THIS, starts=to)
-    assert times() != before
+    edit(practice, 0, Scope.THIS, starts=TUESDAY + timedelta(days=1))
+    assert times()[0] == "11-25 10:00"
 
 
 def test_a_move_of_all_onto_others_asks_first(practice: Practice, book: Book, begin: Begin) -> None:
