@@ -116,6 +116,7 @@ function showControls() {
     if (link.dataset.look === state.view) document.getElementById("view-name").textContent = link.textContent;
   }
   const picked = ticks.filter((tick) => tick.checked);
+  follow(picked.length === 1 ? picked[0] : null);
   const words = picked.length === 1 ? picked[0].labels[0].textContent.trim() : `${picked.length} clinicians`;
   const button = document.getElementById("picked");
   if (button) {
@@ -134,6 +135,13 @@ function showZone() {
     .map(([unit, number]) => `${number} ${unit}${number === 1 ? "" : "s"}`).join(" ");
   const yours = ahead ? ` Your clock is ${words} ${ahead > 0 ? "ahead" : "behind"}.` : "";
   document.getElementById("schedule-zone").textContent = `${city} time.${yours}`;
+}
+
+// What the menu offers is about whom the schedule shows.
+function follow(tick) {
+  const sync = document.getElementById("sync-calendar");
+  if (sync) sync.href = tick?.dataset.sync ?? sync.dataset.own;
+  document.getElementById("export").search = tick ? `?clinician=${tick.value}` : "";
 }
 
 function query() {

@@ -36,6 +36,15 @@ PLACES = (
     ("Settings", "practice.settings", {Permission.SETTINGS}),
 )
 
+# The place of the navigation that pages without one of their own belong to.
+ABOVE = {
+    "appointments": "schedule",
+    "duplicates": "clients",
+    "exports": "schedule",
+    "holidays": "practice",
+    "types": "practice",
+}
+
 
 def init_app(app: Flask) -> None:
     app.context_processor(_common)
@@ -86,8 +95,7 @@ def _common() -> dict[str, object]:
 
 
 def _navigation() -> list[Place]:
-    # An appointment's page belongs to the schedule.
-    here = "schedule" if request.blueprint == "appointments" else request.blueprint
+    here = ABOVE.get(request.blueprint or "", request.blueprint)
     return [
         Place(label, url_for(endpoint), endpoint.partition(".")[0] == here)
         for label, endpoint, needed in PLACES

@@ -60,7 +60,7 @@ def show() -> View:
         chosen=chosen,
         zone=dates.zone().key,
         american=dates.american(),
-        sync_url=_sync_url(chosen),
+        sync_urls=_sync_urls(),
     )
 
 
@@ -97,12 +97,13 @@ def _to_choose_from(chosen: list[int]) -> list[Clinician]:
     return [*clinicians, *(access.clinician(actor(), clinician_id) for clinician_id in left)]
 
 
-def _sync_url(chosen: list[int]) -> str | None:
-    """Sync Calendar of the clinician whose schedule is shown, if the actor keeps their links."""
-    if len(chosen) != 1:
-        return None
-    calendar = access.calendar_of(access.clinician(actor(), chosen[0]))
-    return url_for("links.sync", key=links.key(calendar))
+def _sync_urls() -> dict[int, str]:
+    """Sync Calendar of each clinician whose links the actor keeps."""
+    return {
+        calendar.clinician_id: url_for("links.sync", key=links.key(calendar))
+        for calendar in links.manageable(actor())
+        if calendar.clinician_id is not None
+    }
 
 
 def _span(start: str | None, end: str | None) -> tuple[date, int]:

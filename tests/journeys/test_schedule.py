@@ -137,7 +137,9 @@ def test_the_picker_shows_one_several_or_everyone(page: Page) -> None:
     page.locator(".picker summary").click()
     page.get_by_role("checkbox", name=names[0]).check()
     expect(heads).to_have_text([names[0]])
+    expect(page.locator("#sync-calendar")).to_have_attribute("href", re.compile(r"/\d+/sync$"))
     page.get_by_role("checkbox", name=names[2]).check()
+    expect(page.locator("#sync-calendar")).to_have_attribute("href", "/calendars")
     expect(heads).to_have_text([names[0], names[2]])
     assert len(asked(page)["clinician"]) == 2
 
