@@ -13,6 +13,8 @@ from sync_ui.models import (
     AppointmentClient,
     Calendar,
     Client,
+    Import,
+    ImportedRow,
     ImportedTitle,
     Location,
     Practice,
@@ -90,6 +92,8 @@ class Known:
             for row in session.execute(of_clinician.where(Series.import_key.is_not(None)))
         }
 
+        self.handed_over = set(session.scalars(_handed_over(clinician_id)))
+
     def details(self, appointment_ids: Collection[int]) -> dict[int, Row[Any]]:
         """All columns that a file can change, by the appointments' ids."""
         return {
@@ -136,6 +140,20 @@ def clients_of(session: Session, appointment_ids: Collection[int]) -> dict[int, 
         for row in session.execute(_attendance(some)):
             found[row.appointment_id].append(row.client_id)
     return found
+
+
+def _handed_over(clinician_id: int) -> Select[str | None]:
+    """What imports for this clinician brought and now is another's."""
+    return (
+        select(Appointment.import_key)
+        .join(
+            ImportedRow,
+            (ImportedRow.row_id == Appointment.id) & (ImportedRow.of_table == "appointment"),
+        )
+        .join(Import, Import.id == ImportedRow.import_id)
+        .where(Import.clinician_id == clinician_id, Appointment.clinician_id != clinician_id)
+        .where(Appointment.import_key.is_not(None))
+    )
 
 
 def _attendance(appointment_ids: list[int]) -> Select[int, int]:

@@ -94,7 +94,9 @@ def _take_singles(
     details = desk.known.details([row_id for row_id, some in groups.items() if some])
     for entry, draft in singles:
         row = known.get(entry.key)
-        if row is None:
+        if row is None and entry.key in desk.known.handed_over:
+            yield entry, Result(Outcome.UNCHANGED, draft)  # another clinician's now
+        elif row is None:
             desk.changes.additions.append(Addition(draft, key=entry.key))
             yield entry, Result(Outcome.NEW, draft)
         elif row.id in details:

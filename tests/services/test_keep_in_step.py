@@ -158,6 +158,22 @@ def test_what_was_moved_here_stays_when_the_file_changes_something_else(
     assert (found.starts_local, found.note) == (moved, "Bring the forms")
 
 
+def test_what_another_clinician_has_taken_over_does_not_come_back(
+    practice: People, bring_in: BringIn
+) -> None:
+    bring_in(PAULA)
+    found = db.session.scalars(select(Appointment)).one()
+    plan = plan_of(found)
+    appointments.change(practice.sam, found.id, plan, clinician_id=practice.anna.clinician_id)
+    assert practice.anna.clinician_id is not None
+
+    assert bring_in(PAULA).counts == {Outcome.UNCHANGED: 1}
+
+    assert len(schedule()) == 1
+    own = imports.apply(practice.sam, practice.anna.clinician_id, calendar(STAFF))
+    assert own.counts == {Outcome.NEW: 1}
+
+
 def test_a_series_that_was_split_here_does_not_come_back(
     practice: People, bring_in: BringIn
 ) -> None:

@@ -21,6 +21,7 @@ from sync_ui.models import (
 )
 from sync_ui.services import appointments, clients, imports, series, undo, upkeep
 from sync_ui.services.access import COMMAND
+from sync_ui.services.comparison import Outcome
 from sync_ui.services.imports import Preview
 from tests.practice import Book, Clock
 from tests.practice import Practice as People
@@ -123,7 +124,7 @@ POOL = [
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_any_imports_are_undone_in_the_reverse_order(
+def test_any_imports_are_done_once_by_twice_and_undone_in_the_reverse_order(
     seed: int, practice: People, bring_in: BringIn, now: Clock
 ) -> None:
     chance = random.Random(seed)
@@ -139,12 +140,18 @@ def test_any_imports_are_undone_in_the_reverse_order(
     states = []
     for _ in range(4):
         states.append(every_table())
-        bring_in(*some())
+        events = some()
+        bring_in(*events)
+        now.move(minutes=1)
+        once = every_table()
+        assert set(bring_in(*events).counts) == {Outcome.UNCHANGED}
+        assert every_table() == once
         now.move(minutes=1)
     while states:
-        db.session.rollback()
-        latest = select(Import.id).where(Import.undone_at.is_(None)).order_by(Import.id.desc())
-        undo.undo(practice.ada, db.session.scalars(latest.limit(1)).one())
+        for _ in range(2):
+            db.session.rollback()
+            latest = select(Import.id).where(Import.undone_at.is_(None)).order_by(Import.id.desc())
+            undo.undo(practice.ada, db.session.scalars(latest.limit(1)).one())
         now.move(minutes=1)
         assert every_table() == states.pop()
 
