@@ -91,6 +91,7 @@ class Desk:
     """Where the events of one file meet what is stored of one clinician."""
 
     def __init__(self, session: Session, clinician_id: int, titles: Titles) -> None:
+        self.clinician_id = clinician_id
         self.known = Known(session, clinician_id)
         self.register = Register(session, clinician_id, titles)
         self.changes = Changes()

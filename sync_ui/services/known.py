@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import Session
@@ -23,6 +23,8 @@ from sync_ui.models import (
 from sync_ui.services import practice
 from sync_ui.services.drafts import COMPARED
 
+T = TypeVar("T")
+
 # What fits into one statement on every database.
 BATCH = 1000
 
@@ -36,6 +38,8 @@ _BRIEF: tuple[Any, ...] = (
 )
 _FULL: tuple[Any, ...] = (
     Appointment.id,
+    Appointment.uid,
+    Appointment.clinician_id,
     Appointment.series_id,
     Appointment.occurrence,
     Appointment.own,
@@ -102,6 +106,15 @@ class Known:
             for row in self._session.execute(select(*_FULL).where(Appointment.id.in_(some)))
         }
 
+    def ours(self, keys: Iterable[str]) -> dict[str, Row[Any]]:
+        """What an export of our own brings back, by the file's keys: they hold our UIDs."""
+        uids = {key.partition(":")[2]: key for key in keys}
+        return {
+            uids[row.uid]: row
+            for some in batches(uids)
+            for row in self._session.execute(select(*_FULL).where(Appointment.uid.in_(some)))
+        }
+
     def turns(self, series_id: int) -> dict[str, Row[Any]]:
         """The turns of a series by the wall time of its rule."""
         wanted = select(*_FULL).where(Appointment.series_id == series_id)
@@ -164,7 +177,7 @@ def _attendance(appointment_ids: list[int]) -> Select[int, int]:
     )
 
 
-def batches(ids: Iterable[int], size: int = BATCH) -> Iterator[list[int]]:
+def batches(ids: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
     listed = list(ids)
     for at in range(0, len(listed), size):
         yield listed[at : at + size]

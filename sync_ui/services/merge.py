@@ -6,9 +6,11 @@ here; `bulk` carries out what it finds.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 from sqlalchemy.orm import Session
 
+from sync_ui.domain.event import GONE
 from sync_ui.domain.reading import Entry, Problem, Reading
 from sync_ui.errors import Invalid
 from sync_ui.services import absence, drafts
@@ -16,6 +18,7 @@ from sync_ui.services.comparison import Comparison, Desk, Outcome, Result, Row, 
 from sync_ui.services.drafts import Addition, Draft
 from sync_ui.services.recurring import Recurring
 from sync_ui.services.titles import Titles
+from sync_ui.services.turns import Field
 
 __all__ = ["Outcome", "compare"]
 
@@ -92,9 +95,12 @@ def _take_singles(
         if entry.key in known
     }
     details = desk.known.details([row_id for row_id, some in groups.items() if some])
+    ours = desk.known.ours(entry.key for entry, _ in singles if entry.key not in known)
     for entry, draft in singles:
         row = known.get(entry.key)
-        if row is None and entry.key in desk.known.handed_over:
+        if entry.key in ours:
+            yield entry, _take_ours(ours[entry.key], draft, desk)
+        elif row is None and entry.key in desk.known.handed_over:
             yield entry, Result(Outcome.UNCHANGED, draft)  # another clinician's now
         elif row is None:
             desk.changes.additions.append(Addition(draft, key=entry.key))
@@ -103,6 +109,22 @@ def _take_singles(
             yield entry, desk.update(details[row.id], draft, groups[row.id])
         else:
             yield entry, Result(Outcome.UNCHANGED, draft)
+
+
+def _take_ours(stored: Any, draft: Draft, desk: Desk) -> Result:
+    """An appointment that we have exported: a time can be moved and it can be cancelled there.
+
+    A table may leave out all the rest, which is no reason to forget it.
+    """
+    if stored.clinician_id != desk.clinician_id:
+        return Result(Outcome.UNCHANGED, draft)
+    groups = {drafts.WHEN} | ({drafts.STATUS} if draft.plan.status in GONE else set())
+    result = desk.update(stored, draft, groups)
+    update = desk.changes.updates[stored.id]
+    update.draft = None  # what another file said of it still holds
+    if stored.series_id is not None and "starts_at" in update.values:
+        update.values["own"] = sorted({*stored.own, Field.TIME})
+    return result
 
 
 def _note(found: Comparison, entry: Entry, result: Result) -> None:

@@ -15,7 +15,7 @@ from sync_ui.services.access import COMMAND
 from sync_ui.services.comparison import Outcome
 from sync_ui.services.imports import Preview
 from sync_ui.services.plans import plan_of
-from tests.practice import Clock
+from tests.practice import Book, Clock
 from tests.practice import Practice as People
 from tests.services.test_imports import CANCELLED, PAULA, STAFF, WEEKLY, calendar, schedule
 
@@ -172,6 +172,27 @@ def test_what_another_clinician_has_taken_over_does_not_come_back(
     assert len(schedule()) == 1
     own = imports.apply(practice.sam, practice.anna.clinician_id, calendar(STAFF))
     assert own.counts == {Outcome.NEW: 1}
+
+
+@pytest.mark.parametrize("prefix", ["A note of ours", ""])
+def test_what_we_exported_ourselves_is_known_again(
+    prefix: str, practice: People, bring_in: BringIn, book: Book
+) -> None:
+    uid = book(practice.jane, at="2026-12-01 10:00", note=prefix).uid
+    lines = ["Client,Client ID,Start,Minutes,Status,Appointment ID"]
+    same = f"Jane Smith,1042,2026-12-01 10:00,50,scheduled,{uid}"
+
+    assert bring_in(data="\n".join([*lines, same])).counts == {Outcome.UNCHANGED: 1}
+    moved = bring_in(data="\n".join([*lines, same.replace("10:00", "11:00")]))
+    assert moved.counts == {Outcome.CHANGED: 1}
+    assert practice.anna.clinician_id is not None
+    other = "\n".join([*lines, same]).encode()
+    elsewhere = imports.apply(practice.sam, practice.anna.clinician_id, other)
+    assert elsewhere.counts == {Outcome.UNCHANGED: 1}
+
+    db.session.rollback()
+    found = db.session.scalars(select(Appointment)).one()
+    assert (found.starts_local.hour, found.note) == (11, prefix)
 
 
 def test_a_series_that_was_split_here_does_not_come_back(
