@@ -90,10 +90,12 @@ class Result:
 class Desk:
     """Where the events of one file meet what is stored of one clinician."""
 
-    def __init__(self, session: Session, clinician_id: int, titles: Titles) -> None:
+    def __init__(
+        self, session: Session, clinician_id: int, titles: Titles, numbers: Collection[str] = ()
+    ) -> None:
         self.clinician_id = clinician_id
         self.known = Known(session, clinician_id)
-        self.register = Register(session, clinician_id, titles)
+        self.register = Register(session, clinician_id, titles, numbers)
         self.changes = Changes()
         self.now = clock.now()
         self.span: tuple[datetime, datetime] | None = None

@@ -44,7 +44,8 @@ def compare(
     Of what is missing in the file, `cancel` names what shall be cancelled
     (None: all of it). `tell` hears from time to time how many events are done.
     """
-    desk = Desk(session, clinician_id, titles)
+    numbers = {number for entry in reading.entries for number in entry.client_ids}
+    desk = Desk(session, clinician_id, titles, numbers)
     series = Recurring(desk)
     found = Comparison(reading, problems=list(reading.problems))
     keys: set[str] = set()

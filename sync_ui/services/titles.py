@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -79,10 +79,18 @@ class Remembered:
 
 
 class Register:
-    """The practice's clients as an import meets them; new ones are met once."""
+    """The practice's clients as an import meets them; new ones are met once.
 
-    def __init__(self, session: Session, clinician_id: int, titles: Titles) -> None:
+    `numbers` are all the internal IDs of the file: two of them are two clients,
+    whatever their names.
+    """
+
+    def __init__(
+        self, session: Session, clinician_id: int, titles: Titles, numbers: Collection[str] = ()
+    ) -> None:
         self._session = session
+        self._numbers = {number.strip().casefold() for number in numbers}
+        self._numbered: dict[Person, str] = {}
         self._titles = titles
         self._by_name: dict[str, list[Person]] = {}
         self._by_internal_id: dict[str, Person] = {}
@@ -144,7 +152,8 @@ class Register:
         ids = [*entry.client_ids, *[""] * len(entry.clients)]
         return tuple(
             dict.fromkeys(
-                self._find_or_create(first, last, internal_id)
+                self._by_internal_id.get(internal_id.strip().casefold())
+                or self._find_or_create(first, last, internal_id)
                 for (first, last), internal_id in zip(entry.clients, ids, strict=False)
             )
         )
@@ -171,19 +180,37 @@ class Register:
 
     def _find_or_create(self, first: str, last: str, internal_id: str = "") -> Person:
         full = f"{first} {last}"
-        remembered = self._remembered.get(key(full))
-        if remembered is not None and remembered.person is not None:
-            return remembered.person
-        same = self._by_name.get(key(full), [])
+        number = internal_id.strip().casefold()
+        same = self._same(full, number)
         if len(same) > 1:
             raise Invalid("Several clients have this name. Give the internal ID in the file.")
+        person = same[0] if same else self._checked(first, last, internal_id)
+        if number:
+            self._numbered[person] = number
         if same:
-            return same[0]
-        person = self._checked(first, last, internal_id)
+            return person
         self._add(person)
         self.new.append(person)
         self._remember(" ".join(full.split()), person)
         return person
+
+    def _same(self, full: str, number: str) -> list[Person]:
+        """Who may be meant by this name: the one whom it meant before, else all who bear it."""
+        remembered = self._remembered.get(key(full))
+        before = [] if remembered is None or remembered.person is None else [remembered.person]
+        by_name = self._by_name.get(key(full), [])
+        if not number:
+            return before or by_name
+        return self._free(before, number) or self._free(by_name, number)
+
+    def _free(self, people: Collection[Person], number: str) -> list[Person]:
+        """Without those who have another number in this file."""
+        return [
+            person
+            for person in people
+            if person.internal_id.casefold() not in self._numbers
+            and self._numbered.get(person, number) == number
+        ]
 
     def _checked(self, first: str, last: str, internal_id: str) -> Person:
         """Whatever is wrong with a new client is wrong with the row."""

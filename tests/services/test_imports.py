@@ -452,3 +452,35 @@ SUMMARY:Night Owl"""
 
     found = db.session.scalars(select(Appointment)).one()
     assert found.ends_at - found.starts_at == timedelta(minutes=50)
+
+
+TWO_JANES = b"""\
+Client ID,Client,Start,Minutes
+77,Jane Smith,2026-12-01 10:00,50
+78,Jane Smith,2026-12-01 12:00,50
+77,Jane Smith,2026-12-08 10:00,50
+"""
+
+
+def test_two_numbers_in_a_file_are_two_clients_of_one_name(
+    bring_in: Callable[..., Preview], practice: People
+) -> None:
+    """The first of them may be the Jane Smith whom we know; the second is somebody else."""
+    for new in (1, 0):
+        assert bring_in(data=TWO_JANES).new_clients == new
+
+    assert numbers() == [("01 10", "1042"), ("01 12", "78"), ("08 10", "1042")]
+
+
+def test_whom_the_file_knows_by_our_number_is_nobody_else(
+    bring_in: Callable[..., Preview], practice: People
+) -> None:
+    bring_in(data=TWO_JANES + b"1042,Jane Smith,2026-12-02 10:00,50\n")
+
+    assert [number for _, number in numbers()] == ["77", "78", "1042", "77"]
+
+
+def numbers() -> list[tuple[str, str]]:
+    """(day and hour, the client's internal ID) of every appointment."""
+    found = db.session.scalars(select(Appointment).order_by(Appointment.starts_at))
+    return [(f"{a.starts_local:%d %H}", a.clients[0].internal_id) for a in found]
