@@ -276,7 +276,8 @@ def _change_this(
     if Field.CLIENTS in fields:
         turns.attend(session, [edited], plan.clients)
     if edited.series_id is not None:
-        edited.own = sorted({*edited.own, *fields})
+        series = session.get_one(Series, edited.series_id)
+        turns.mark(edited, turns.plan_of(session, series), fields)
     turns.touch(edited, at)
 
 

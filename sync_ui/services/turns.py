@@ -391,6 +391,19 @@ def attend(session: Session, rows: Collection[Appointment], clients: Sequence[Cl
         set_committed_value(row, "attendance", attending[row.id])
 
 
+def mark(row: Appointment, plan: Plan, fields: Collection[Field]) -> None:
+    """Of these fields it says those alone in which it differs from its series, whose plan this is.
+
+    One that was put back to its time is a turn like the others, whatever the zone it came by.
+    """
+    assert row.occurrence is not None
+    said = turn(replace(plan, status=Status.SCHEDULED), datetime.fromisoformat(row.occurrence))
+    differs = differing(row, said)
+    if Field.TIME in fields and Field.TIME not in differs:
+        put(row, said, {Field.TIME})
+    row.own = sorted(set(row.own) - set(fields) | set(fields) & differs)
+
+
 def touch(row: Appointment, at: datetime) -> None:
     """A feed may show it differently from now on."""
     row.revision += 1

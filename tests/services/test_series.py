@@ -180,6 +180,22 @@ def test_this_one_changes_alone_and_keeps_it(practice: Practice, begin: Begin) -
     assert [row.revision for row in rows()] == [0, 1, 0, 0]
 
 
+def test_one_that_is_put_back_says_nothing_of_its_own(practice: Practice, begin: Begin) -> None:
+    begin(note="Weekly")
+    edit(practice, 1, Scope.THIS, starts=datetime(2026, 12, 1, 15), note="By phone")
+    assert rows()[1].own == ["note", "time"]
+
+    edit(practice, 1, Scope.THIS, starts=datetime(2026, 12, 1, 16), zone="Europe/Berlin")
+    assert (rows()[1].own, rows()[1].zone) == (["note"], ZONE)
+    edit(practice, 1, Scope.THIS, note="Weekly", status=Status.NO_SHOW)
+    assert rows()[1].own == ["status"]
+    edit(practice, 1, Scope.THIS, status=Status.SCHEDULED)
+    edit(practice, 0, Scope.ALL, starts=TUESDAY.replace(hour=11))
+
+    assert times() == ["11-24 11:00", "12-01 11:00", "12-08 11:00", "12-15 11:00"]
+    assert [row.own for row in rows()] == [[]] * 4
+
+
 def test_nothing_changed_changes_nothing(practice: Practice, begin: Begin) -> None:
     begin()
     before = version(practice)

@@ -188,7 +188,7 @@ class Schedule(RuleBasedStateMachine):
             return
         if alone:
             self.say(turn, wanted, fields)
-            turn.own |= fields if turn.of is not None else set()
+            turn.own = self.said_alone(turn, fields) if turn.of is not None else set()
         else:
             self.change_series(turn, wanted, scope, fields)
 
@@ -430,6 +430,14 @@ class Schedule(RuleBasedStateMachine):
     def says(self, turn: Turn) -> dict[str, Any]:
         said = {name: getattr(turn, name) for name in (*SAID, "status")}
         return said | {"time": (turn.starts, turn.length)}
+
+    def said_alone(self, turn: Turn, fields: set[str]) -> set[str]:
+        """What was, and of these fields those in which it is not as its series."""
+        of = turn.of
+        assert of is not None
+        theirs = of.said | {"time": (turn.wall, of.length), "status": Status.SCHEDULED}
+        says = self.says(turn)
+        return turn.own - fields | {name for name in fields if says[name] != theirs[name]}
 
     def wanted(self, turn: Turn, hours: int, fields: set[str]) -> dict[str, Any]:
         """Something new for each of these fields."""
