@@ -1,5 +1,6 @@
-// A combobox (ARIA 1.2) that finds clients: arrows walk through what was found, Enter or a press takes it, and it
-// joins the chosen as a ticked box. Without script the letters typed are sent with the form.
+// A combobox (ARIA 1.2) that finds clients: arrows walk through what was found, Enter takes what they have reached or
+// the first, a press takes any, and it joins the chosen as a ticked box. Without script the letters typed are sent
+// with the form.
 
 const picker = (element) => element.closest?.("[data-picker]");
 const options = (box) => [...box.querySelectorAll(".option:not([aria-disabled])")];
@@ -9,7 +10,7 @@ document.addEventListener("keydown", (event) => {
   if (!event.target.matches("[data-picker] [role='combobox']")) return;
   const box = picker(event.target);
   if (event.key === "ArrowDown" || event.key === "ArrowUp") walk(box, event.key === "ArrowDown" ? 1 : -1);
-  else if (event.key === "Enter") take(box, selected(box) ?? onlyOne(box));
+  else if (event.key === "Enter") takeWhatIsMeant(box);
   else if (event.key === "Escape" && isOpen(box)) close(box);
   else return;
   event.preventDefault();
@@ -26,8 +27,21 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("htmx:afterSettle", (event) => {
   const box = picker(event.detail.elt);
-  if (box && event.detail.elt.id === "found") sayWhetherOpen(box);
+  if (!box || event.detail.elt.id !== "found") return;
+  sayWhetherOpen(box);
+  if (box.dataset.waiting) takeWhatIsMeant(box);
 });
+
+// Whoever types quicker than the server answers means what will be found, not what was found before.
+function takeWhatIsMeant(box) {
+  const field = box.querySelector("[role='combobox']");
+  const found = box.querySelector("[role='listbox']");
+  const text = field.value.trim().split(/\s+/).join(" ");
+  delete box.dataset.waiting;
+  if (!text) return;
+  if (found.dataset.text !== text) box.dataset.waiting = "yes";
+  else take(box, selected(box) ?? options(box).find((option) => option.dataset.client));
+}
 
 function walk(box, step) {
   const all = options(box);
@@ -61,12 +75,6 @@ function choose(box, option) {
   chip.querySelector("input").value = option.dataset.client;
   chip.querySelector("label").append(option.textContent.trim());
   chosen.append(chip);
-}
-
-// Whoever types a whole name and presses Enter means the one that is left.
-function onlyOne(box) {
-  const found = options(box).filter((option) => option.dataset.client);
-  return found.length === 1 ? found[0] : null;
 }
 
 function isOpen(box) {

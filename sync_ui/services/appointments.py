@@ -46,6 +46,7 @@ def create(actor: Actor, clinician_id: int, plan: Plan, *, despite: str = "") ->
     with transaction() as session:
         check_type(session, plan)
         refuse_archived(actor, clinician_id)
+        refuse_former_clients(plan)
         found = clashes.found(actor, plan, clinician_id)
         clashes.refuse(found, despite)
         at = calendars.stamp(session)
@@ -80,6 +81,7 @@ def change(
     with transaction() as session:
         appointment = access.appointment(actor, appointment_id)
         refuse_overtaken(appointment, revision)
+        refuse_former_clients(plan, appointment.clients)
         check_type(session, plan, kept_id=appointment.type_id)
         before, after = appointment.clinician_id, clinician_id or appointment.clinician_id
         found: list[Clash] = []
@@ -149,6 +151,13 @@ def refuse_archived(actor: Actor, clinician_id: int) -> None:
     """Raises NotFound for another's schedule, Conflict for a clinician who has left."""
     if access.clinician(actor, clinician_id).archived_at is not None:
         raise Conflict("This clinician has left the practice.")
+
+
+def refuse_former_clients(plan: Plan, kept: Sequence[Client] = ()) -> None:
+    """Raises Conflict for an archived client who does not come already."""
+    kept_ids = {client.id for client in kept}
+    if any(c.archived_at is not None and c.id not in kept_ids for c in plan.clients):
+        raise Conflict("A client is archived. Restore the record before you book.")
 
 
 def _hand_over(session: Session, appointment: Appointment, clinician_id: int) -> None:

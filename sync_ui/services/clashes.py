@@ -125,7 +125,7 @@ def _appointments(
                 continue
             taken = _what_is_taken(row, plan, clinician_id, attending[row.id], rooms)
             if taken is not None:
-                yield _told(actor, taken, row, attending[row.id])
+                yield _told(actor, taken, row, attending[row.id], (starts, ends))
                 break
 
 
@@ -201,11 +201,14 @@ def _what_is_taken(
 
 
 def _told(
-    actor: Actor, taken: Taken, row: Row[*tuple[Any, ...]], attending: dict[int, str]
+    actor: Actor,
+    taken: Taken,
+    row: Row[*tuple[Any, ...]],
+    attending: dict[int, str],
+    asked: tuple[datetime, datetime],
 ) -> Clash:
-    """Another clinician's clients are nobody's business but theirs and the schedulers'."""
-    if access.may_schedule(actor, row.clinician_id):
-        what, appointment_id = " & ".join(attending.values()) or row.title, row.id
-    else:
-        what, appointment_id = "", None
-    return Clash(taken, row.starts_at, row.ends_at, row.all_day, what, appointment_id)
+    """Another clinician's clients and times are theirs and the schedulers' business alone."""
+    if not access.may_schedule(actor, row.clinician_id):
+        return Clash(taken, *asked, all_day=False, what="")
+    what = " & ".join(attending.values()) or row.title
+    return Clash(taken, row.starts_at, row.ends_at, row.all_day, what, row.id)

@@ -207,6 +207,8 @@ def _at(
         (Status.SCHEDULED, Status.CANCELLED, Status.LATE_CANCELLED, Status.NO_SHOW),
         (92, 4, 2, 2),
     )[0]
+    if status is Status.NO_SHOW and starts.date() >= clock.now().date():
+        status = Status.SCHEDULED  # nobody has failed to come yet
     place = chance.choice((PLACES[0], PLACES[0], PLACES[1], "Telehealth"))
     return _Slot(starts, 50, (regular,), location=place, status=status)
 

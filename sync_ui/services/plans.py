@@ -1,7 +1,7 @@
 """What an appointment shall be, and what can be one at all."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from urllib.parse import urlsplit
 
 from sync_ui.domain import recurrence
@@ -57,13 +57,22 @@ def plan_of(appointment: Appointment) -> Plan:
 
 
 def _end_on_the_wall(appointment: Appointment) -> datetime:
-    """What `moments` makes the same end of: days and nights can have an hour more or less."""
-    local = recurrence.on_the_wall(appointment.ends_at, appointment.zone)
-    walls = (appointment.starts_local, local)
-    plain = all(recurrence.is_shown_once(wall, appointment.zone) for wall in walls)
-    if plain or appointment.all_day:
-        return local
-    return appointment.starts_local + (appointment.ends_at - appointment.starts_at)
+    """What `moments` makes the same end of."""
+    if appointment.all_day:
+        return recurrence.on_the_wall(appointment.ends_at, appointment.zone)
+    length = length_on_the_wall(appointment.starts_at, appointment.ends_at, appointment.zone)
+    return appointment.starts_local + length
+
+
+def length_on_the_wall(starts_at: datetime, ends_at: datetime, zone: str) -> timedelta:
+    """How far apart the clocks on the wall are: days and nights can have an hour more or less.
+
+    In the odd hour itself they mislead, and it is the time that passes.
+    """
+    walls = [recurrence.on_the_wall(moment, zone) for moment in (starts_at, ends_at)]
+    if all(recurrence.is_shown_once(wall, zone) for wall in walls):
+        return walls[1] - walls[0]
+    return ends_at - starts_at
 
 
 def moments(plan: Plan) -> tuple[datetime, datetime]:
@@ -100,6 +109,8 @@ def check(plan: Plan, kept_location: str = "") -> None:
     starts, ends = moments(plan)
     if ends <= starts:
         raise Invalid("An appointment must end after it begins.")
+    if plan.all_day and (plan.starts.time(), plan.ends.time()) != (time(), time()):
+        raise Invalid("An all-day appointment begins and ends at midnight.")
     if ends - starts > LONGEST:
         raise Invalid("An appointment can last a year at most.")
     if plan.location not in {"", kept_location, *practice.location_names()}:

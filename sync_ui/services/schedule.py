@@ -22,7 +22,7 @@ from sync_ui.models import (
     Holiday,
     db,
 )
-from sync_ui.services import access, practice
+from sync_ui.services import access, plans, practice
 from sync_ui.services.access import Actor
 
 DAY = timedelta(days=1)
@@ -33,8 +33,8 @@ class Slot:
     """What is booked, as the practice's wall shows it.
 
     `starts` and `ends` are wall times in the practice's zone, without one; of
-    all-day ones midnights, the last exclusive. `minutes` is how long it really
-    takes, also over a change of the clocks. `clients` are full names.
+    all-day ones midnights, the last exclusive. `minutes` is its length on the wall, which
+    it keeps on any other day. `clients` are full names.
     """
 
     id: int
@@ -151,7 +151,7 @@ def _slot(rows: list[Row[Any]], zone: ZoneInfo) -> Slot:
         clinician_colour=row.clinician_colour,
         starts=starts,
         ends=ends,
-        minutes=int((row.ends_at - row.starts_at).total_seconds() // 60),
+        minutes=_minutes(row, zone),
         all_day=row.all_day,
         kind=row.kind,
         status=row.status,
@@ -168,6 +168,12 @@ def _slot(rows: list[Row[Any]], zone: ZoneInfo) -> Slot:
         repeats=row.series_id is not None,
         revision=row.revision,
     )
+
+
+def _minutes(row: Row[Any], zone: ZoneInfo) -> int:
+    shown_in = row.zone if row.all_day else zone.key
+    length = plans.length_on_the_wall(row.starts_at, row.ends_at, shown_in)
+    return int(length.total_seconds() // 60)
 
 
 def _walls(row: Row[Any], zone: ZoneInfo) -> tuple[datetime, datetime]:

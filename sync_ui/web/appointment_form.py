@@ -19,9 +19,10 @@ from wtforms import (
 )
 from wtforms.validators import InputRequired, NumberRange, Optional, StopValidation
 
-from sync_ui.domain import repeat
+from sync_ui.domain import folding, repeat
 from sync_ui.domain.event import Kind, Status
 from sync_ui.domain.repeat import By, Freq, Repeat
+from sync_ui.errors import Invalid
 from sync_ui.models import Appointment, Client, Series
 from sync_ui.services import clients, people, plans, practice, types
 from sync_ui.services.clients import Listed
@@ -33,6 +34,8 @@ from sync_ui.web.signing import actor
 LONGEST_MINUTES = int(LONGEST.total_seconds() // 60)
 
 MOST_SUGGESTED = 8
+
+SHORTEST_MONTH = 28
 
 KINDS = {
     Kind.SESSION.value: "Session",
@@ -130,17 +133,25 @@ class AppointmentForm(FlaskForm):
         self.location.choices = {"": "None"} | {place: place for place in places}
 
     def rule(self, series: Series | None = None) -> str | None:
-        """The repeat rule that is asked for; "" for none, None for the one that the series has."""
-        if self.repeats.data == KEPT:
+        """The repeat rule that is asked for; "" for none, None for the one that the series has.
+
+        Raises Invalid.
+        """
+        wanted = None if self.repeats.data == KEPT else self._repeat()
+        kept = repeat.read(series.rule, series.zone) if series is not None else None
+        if self.repeats.data == KEPT or (wanted is not None and wanted == kept):
             return None
-        wanted = self._repeat()
-        rule = wanted.rule(self.date.data) if wanted else ""
-        return None if series is not None and rule == series.rule else rule
+        return wanted.rule(self.date.data) if wanted else ""
 
     def _repeat(self) -> Repeat | None:
         freq, _, by = (self.repeats.data or "").partition(" ")
         if not freq:
             return None
+        if by == By.DAY and self.date.data.day > SHORTEST_MONTH:
+            raise Invalid(
+                "Not every month has this day, so it cannot repeat on it. "
+                "Choose the month's last day, or a day up to the 28th."
+            )
         return Repeat(
             freq=Freq(freq),
             interval=self.every.data or 1,
@@ -216,7 +227,7 @@ def times_of(appointment: Appointment) -> dict[str, object]:
     """Times are shown, and saved, in the practice's zone."""
     starts = appointment.starts_at.astimezone(dates.zone())
     first = appointment.starts_local.date() if appointment.all_day else starts.date()
-    length = appointment.ends_at - appointment.starts_at
+    length = plans.length_on_the_wall(appointment.starts_at, appointment.ends_at, dates.zone().key)
     ends = appointment.ends_at.astimezone(ZoneInfo(appointment.zone))
     return {
         "date": first,
@@ -242,8 +253,16 @@ def _repeat_of(series: Series) -> dict[str, object]:
 
 
 def suggested(text: str) -> list[Listed]:
-    """The clients whom a few letters may mean, of those that the actor may book."""
-    return clients.listed(actor(), text)[:MOST_SUGGESTED] if text.strip() else []
+    """The clients whom a few letters may mean, of those that the actor may book.
+
+    Those of whom a name begins so come first: “cher” is Cher rather than Fischer.
+    """
+    if not text.strip():
+        return []
+    begun = folding.folded(text).split()[:1]
+    found = clients.listed(actor(), text)
+    found.sort(key=lambda client: not folding.folded(client.name).startswith(tuple(begun)))
+    return found[:MOST_SUGGESTED]
 
 
 def near_date(text: str | None) -> date | None:

@@ -40,6 +40,7 @@ from sync_ui.web.appointment_form import (
     data_of,
     near_date,
     suggested,
+    times_of,
 )
 from sync_ui.web.forms import blame
 from sync_ui.web.signing import actor, guard
@@ -48,8 +49,16 @@ blueprint = Blueprint("appointments", __name__, url_prefix="/calendar")
 
 View = str | Response | tuple[str, int]
 
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+
 # What undoing says, so that nothing can stand in its way.
 PUT_BACK = "Put back"
+
+NOWHERE = "The time to move it to is not one. Try again."
+STAYS = (
+    "A series stays with its clinician. Hand over this one alone, "
+    "or book a new series with the other clinician."
+)
 
 
 @blueprint.route("/new", methods=["GET", "POST"])
@@ -101,10 +110,11 @@ def move(appointment_id: int) -> View:
     appointment = access.appointment(actor(), appointment_id)
     before = _place_of(appointment)
     scope = _scope(request.form.get("scope"))
-    to = _number(request.form.get("clinician"))
-    to = None if to == appointment.clinician_id else to
     try:
-        plan = _moved(appointment)
+        plan, to = _moved(appointment), _given("clinician")
+        to = None if to == appointment.clinician_id else to
+        if to is not None and scope not in {None, Scope.THIS}:
+            raise Invalid(STAYS)
         if appointment.series_id is not None and scope is None and to is None:
             return _ask(appointment)
         despite, revision = request.form.get("despite", ""), _number(request.form.get("revision"))
@@ -142,12 +152,19 @@ def move(appointment_id: int) -> View:
 @blueprint.post("/<int:appointment_id>/cancel")
 @guard(Permission.OWN_SCHEDULE)
 def cancel(appointment_id: int) -> View:
-    late, scope = "late" in request.form, _scope(request.form.get("scope")) or Scope.THIS
-    if scope is not Scope.THIS:
-        count = series.cancel(actor(), appointment_id, scope, late=late)
-        day = access.appointment(actor(), appointment_id).starts_local.date()
-        return _done(f"{count} appointments are cancelled.", day)
-    appointment = appointments.cancel(actor(), appointment_id, late=late)
+    late, word = "late" in request.form, request.form.get("scope", Scope.THIS.value)
+    scope, revision = _scope(word), _number(request.form.get("revision"))
+    try:
+        if scope is None:
+            raise Invalid("Say which to cancel: this one, this and following, or all.")
+        if scope is not Scope.THIS:
+            appointments.refuse_overtaken(access.appointment(actor(), appointment_id), revision)
+            count = series.cancel(actor(), appointment_id, scope, late=late)
+            day = access.appointment(actor(), appointment_id).starts_local.date()
+            return _done(f"{count} appointments are cancelled.", day)
+        appointment = appointments.cancel(actor(), appointment_id, late=late, revision=revision)
+    except SyncError as error:
+        return _again(appointment_id, error)
     undo = {"url": url_for("appointments.restore", appointment_id=appointment_id), "values": {}}
     return _done("The appointment is cancelled.", appointment.starts_local.date(), undo)
 
@@ -229,62 +246,67 @@ def _chosen(form: AppointmentForm) -> tuple[Client, ...]:
 
 def _change(form: AppointmentForm, appointment: Appointment, of: Series | None) -> None:
     plan = form.plan(_attending(form), appointment)
-    revision, despite = _number(form.revision.data), form.despite.data or ""
+    asked: dict[str, Any] = {
+        "revision": _number(form.revision.data),
+        "despite": form.despite.data or "",
+    }
     to = form.clinician.data if form.clinician.data != appointment.clinician_id else None
-    begins = form.rule() if of is None and form.repeats.data != KEPT else ""
-    if begins:
-        series.change(
-            actor(),
-            appointment.id,
-            plan,
-            Scope.ALL,
-            rule=begins,
-            revision=revision,
-            despite=despite,
-        )
+    scope, rule = _scope(form.scope.data) or Scope.THIS, form.rule(of)
+    if of is None and rule and to is None:
+        series.change(actor(), appointment.id, plan, Scope.ALL, rule=rule, **asked)
         return
     if of is None or to is not None:
-        appointments.change(
-            actor(), appointment.id, plan, clinician_id=to, revision=revision, despite=despite
-        )
+        if to is not None and (scope is not Scope.THIS or (of is None and rule)):
+            raise Invalid(STAYS)
+        appointments.change(actor(), appointment.id, plan, clinician_id=to, **asked)
         return
-    scope = _scope(form.scope.data) or Scope.THIS
-    rule = None if scope is Scope.THIS else form.rule(of)
-    series.change(
-        actor(), appointment.id, plan, scope, rule=rule, revision=revision, despite=despite
-    )
+    if scope is Scope.THIS and rule is not None:
+        raise Invalid("How it repeats is said of “This and following” or of all. Choose which.")
+    series.change(actor(), appointment.id, plan, scope, rule=rule, **asked)
 
 
 def _moved(appointment: Appointment) -> Plan:
     """The appointment at the time that the request names. Raises Invalid."""
-    plan = plans.plan_of(appointment)
+    plan, start = plans.plan_of(appointment), request.form.get("start", "")
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:00)?)?", start, re.ASCII):
+        raise Invalid(NOWHERE)
     try:
-        starts = datetime.fromisoformat(request.form.get("start", "")).replace(tzinfo=None)
+        starts = datetime.fromisoformat(start)
     except ValueError:
-        raise Invalid("The time to move it to is not one. Try again.") from None
-    minutes = _number(request.form.get("minutes"))
+        raise Invalid(NOWHERE) from None
+    minutes, all_day = _given("minutes"), "T" not in start
     length = timedelta(minutes=minutes) if minutes else plan.ends - plan.starts
-    all_day = "T" not in request.form.get("start", "")
-    return replace(
-        plan,
-        starts=starts,
-        ends=plans.end_of(starts, length),
-        all_day=all_day,
-        zone=practice.get().zone,
-    )
+    if all_day:
+        length = max(DAY, -(-length // DAY) * DAY)
+    ends = plans.end_of(starts, length)
+    return replace(plan, starts=starts, ends=ends, all_day=all_day, zone=practice.get().zone)
+
+
+def _given(name: str) -> int | None:
+    """A number of the request, if it names one. Raises Invalid for what is none."""
+    text = request.form.get(name, "")
+    if text and not _number(text):
+        raise Invalid(NOWHERE)
+    return _number(text)
 
 
 def _place_of(appointment: Appointment) -> dict[str, object]:
     """Where to put it back: what `move` takes."""
-    starts = appointment.starts_at.astimezone(dates.zone()).replace(tzinfo=None)
-    length = appointment.ends_at - appointment.starts_at
-    return {
-        "start": appointment.starts_local.date().isoformat()
-        if appointment.all_day
-        else f"{starts:%Y-%m-%dT%H:%M}",
-        "minutes": int(length.total_seconds() // 60),
-        "clinician": appointment.clinician_id,
-    }
+    found = times_of(appointment)
+    place = {"start": f"{found['date']}T{found['start']}", "minutes": found["minutes"]}
+    if appointment.all_day:
+        plan = plans.plan_of(appointment)
+        place = {"start": f"{found['date']}", "minutes": (plan.ends - plan.starts) // MINUTE}
+    return place | {"clinician": appointment.clinician_id}
+
+
+def _again(appointment_id: int, error: SyncError) -> View:
+    """The form as the appointment stands now, with what was wrong."""
+    db.session.rollback()
+    appointment = access.appointment(actor(), appointment_id)
+    form = AppointmentForm(formdata=None, data=data_of(appointment, _series_of(appointment)))
+    form.offer(appointment)
+    return _page(form, error, appointment)
 
 
 def _series_of(appointment: Appointment) -> Series | None:

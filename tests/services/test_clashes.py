@@ -8,7 +8,7 @@ from sync_ui.models import Appointment, db
 from sync_ui.services import access, appointments, clashes, holidays, plans
 from sync_ui.services import practice as practices
 from sync_ui.services.clashes import Clash, Clashing, Taken
-from sync_ui.services.plans import Plan
+from sync_ui.services.plans import Plan, moments
 from tests import queries
 from tests.practice import ZONE, Book, Practice
 
@@ -134,6 +134,17 @@ def test_a_clinician_learns_no_name_from_anothers_schedule(practice: Practice, b
         (Taken.CLIENT, "Zoë O'Brien-García", booked.id)
     ]
     assert [(c.taken, c.what, c.appointment_id) for c in for_unlu] == [(Taken.CLIENT, "", None)]
+
+
+def test_a_clinician_learns_no_times_from_anothers_schedule(practice: Practice, book: Book) -> None:
+    booked = book(practice.zoe, actor=practice.anna, at="2026-11-25 09:00")
+    long = plan(practice.zoe, minutes=7 * 24 * 60)
+
+    (for_sam,) = clashes.found(practice.sam, long, unlus(practice))
+    (for_unlu,) = clashes.found(practice.unlu, long, unlus(practice))
+
+    assert (for_sam.starts_at, for_sam.ends_at) == (booked.starts_at, booked.ends_at)
+    assert (for_unlu.starts_at, for_unlu.ends_at) == moments(long)
 
 
 def test_a_clash_is_overridden_with_a_reason_that_is_kept(practice: Practice, book: Book) -> None:

@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from sync_ui.domain.event import Status
 from sync_ui.models import Appointment, Client, db
-from sync_ui.services import appointments
+from sync_ui.services import appointments, clients, plans
 from tests.practice import Book, Practice, csrf_token
 
 BrowserOf = Callable[[str], FlaskClient]
@@ -403,3 +403,162 @@ def test_holidays_and_time_off_ask_first(practice: Practice, book: Book, sam: De
     assert asked.status_code == 409
     assert "The clinician is busy: Jane Smith" in asked.text
     assert sam.send("/calendar/new", in_dialog=True, **away, despite="She knows").status_code == 204
+
+
+NIGHT = {"kind": "meeting", "title": "On call", "start": "22:00", "minutes": "600"}
+
+
+def ends() -> list[str]:
+    """Start and end on New York's wall."""
+    db.session.rollback()
+    return [
+        f"{plans.plan_of(a).starts:%m-%d %H:%M} – {plans.plan_of(a).ends:%m-%d %H:%M}"
+        for a in db.session.scalars(select(Appointment).order_by(Appointment.starts_at))
+    ]
+
+
+def minutes_shown(sam: Desk, day: str) -> int:
+    """As the calendar's script hears it."""
+    (event,) = sam.browser.get(f"/calendar/events?start={day}&end={day[:-2]}30").json or []
+    found: int = event["extendedProps"]["minutes"]
+    return found
+
+
+@pytest.mark.parametrize("day", ["2027-03-13", "2027-11-06"])
+def test_a_night_in_which_the_clocks_change_keeps_its_length_when_it_is_dragged(
+    practice: Practice, sam: Desk, day: str
+) -> None:
+    sam.send("/calendar/new", **wanted(practice, date=day, **NIGHT))
+    before = ends()
+    to = {"start": f"{day[:-2]}20T22:00", "minutes": minutes_shown(sam, day), "revision": "0"}
+
+    done = triggered(sam.send(f"/calendar/{first_turn()}/move", in_dialog=True, **to))
+
+    month = day[5:7]
+    assert ends() == [f"{month}-20 22:00 – {month}-21 08:00"]
+    toast = done["toast"]
+    assert isinstance(toast, dict)
+    sam.send(toast["undo"]["url"], in_dialog=True, **toast["undo"]["values"])
+    assert ends() == before
+
+
+def test_a_day_off_of_23_hours_is_a_day_wherever_it_is_dragged(
+    practice: Practice, sam: Desk
+) -> None:
+    away = wanted(practice, date="2027-03-14", kind="time_off", all_day="y")
+    sam.send("/calendar/new", **away)
+    before = ends()
+    to = {"start": "2027-03-16", "minutes": minutes_shown(sam, "2027-03-14"), "revision": "0"}
+
+    done = triggered(sam.send(f"/calendar/{first_turn()}/move", in_dialog=True, **to))
+
+    assert ends() == ["03-16 00:00 – 03-17 00:00"]
+    toast = done["toast"]
+    assert isinstance(toast, dict)
+    sam.send(toast["undo"]["url"], in_dialog=True, **toast["undo"]["values"])
+    assert ends() == before == ["03-14 00:00 – 03-15 00:00"]
+
+
+def test_a_series_of_nights_keeps_its_length_when_the_shortest_is_changed_for_all(
+    practice: Practice, sam: Desk
+) -> None:
+    nights = wanted(practice, date="2027-03-06", repeats="weekly", weekdays="5", times="2", **NIGHT)
+    sam.send("/calendar/new", **nights)
+    short = first_turn() + 1
+    form = nights | {"date": "2027-03-13", "start": "23:00", "minutes": "600"}
+
+    answer = sam.send(f"/calendar/{short}", **(form | {"scope": "all", "revision": "0"}))
+
+    assert answer.status_code == 302
+    assert ends() == ["03-06 23:00 – 03-07 09:00", "03-13 23:00 – 03-14 09:00"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"start": "2026-11-25 10:00"},
+        {"start": "20261125"},
+        {"start": "2026-11-25T10:00+02:00"},
+        {"start": "2026-11-25T10:00", "minutes": "-5"},
+        {"start": "2026-11-25T10:00", "minutes": "0"},
+        {"start": "2026-11-25T10:00", "minutes": "x"},
+        {"start": "2026-11-25T10:00", "clinician": "x"},
+        {"start": "2026-11-25T10:00", "clinician": "-1"},
+    ],
+)
+def test_a_move_that_makes_no_sense_moves_nothing(
+    practice: Practice, book: Book, sam: Desk, wrong: dict[str, Any]
+) -> None:
+    found = book(practice.jane).id
+
+    assert sam.send(f"/calendar/{found}/move", in_dialog=True, **wrong).status_code == 422
+    assert stored() == [("11-24 10:00", ["Jane"], "scheduled")]
+
+
+def test_a_day_is_a_whole_day(practice: Practice, book: Book, sam: Desk) -> None:
+    found = book(practice.jane).id
+
+    sam.send(f"/calendar/{found}/move", in_dialog=True, start="2026-11-25", minutes="50")
+
+    assert ends() == ["11-25 00:00 – 11-26 00:00"]
+
+
+def test_a_series_is_not_handed_over_by_halves(practice: Practice, sam: Desk) -> None:
+    form = wanted(practice, clients=practice.jane, times="3", **WEEKLY)
+    sam.send("/calendar/new", **form)
+    before = stored()
+    to = form | {"clinician": practice.anna.clinician_id, "scope": "all", "revision": "0"}
+
+    refused = sam.send(f"/calendar/{first_turn()}", **to)
+
+    assert refused.status_code == 422
+    assert "A series stays with its clinician." in refused.text
+    assert stored() == before
+
+
+def test_how_it_repeats_is_not_said_of_one_alone(practice: Practice, sam: Desk) -> None:
+    form = wanted(practice, clients=practice.jane, times="3", **WEEKLY)
+    sam.send("/calendar/new", **form)
+    before = stored()
+
+    refused = sam.send(f"/calendar/{first_turn()}", **(form | {"every": "2", "revision": "0"}))
+
+    assert refused.status_code == 422
+    assert "Choose which." in refused.text
+    assert stored() == before
+
+
+def test_an_archived_client_is_not_booked_from_an_old_page(practice: Practice, sam: Desk) -> None:
+    clients.archive(practice.sam, practice.jane)
+
+    refused = sam.send("/calendar/new", **wanted(practice, clients=practice.jane))
+
+    assert refused.status_code == 409
+    assert "A client is archived." in refused.text
+    assert stored() == []
+
+
+def test_a_cancel_from_an_old_page_shows_what_it_is_now(
+    practice: Practice, book: Book, sam: Desk
+) -> None:
+    found = book(practice.jane).id
+    appointments.change(practice.unlu, found, plans.plan_of(fresh(found)))
+
+    refused = sam.send(f"/calendar/{found}/cancel", revision="0")
+    nonsense = sam.send(f"/calendar/{found}/cancel", scope="zzz")
+
+    assert (refused.status_code, nonsense.status_code) == (409, 422)
+    assert "Someone changed this appointment in the meantime" in refused.text
+    assert stored() == [("11-24 10:00", ["Jane"], "scheduled")]
+    assert sam.send(f"/calendar/{found}/cancel", revision="1").status_code == 302
+
+
+def test_a_month_without_the_day_is_told_beforehand(practice: Practice, sam: Desk) -> None:
+    form = wanted(practice, date="2027-01-31", repeats="monthly day", times="3")
+
+    refused = sam.send("/calendar/new", **form)
+
+    assert refused.status_code == 422
+    assert "Not every month has this day" in refused.text
+    assert sam.send("/calendar/new", **(form | {"repeats": "monthly last_day"})).status_code == 302
+    assert [when for when, _ in turns()] == ["01-31 10:00", "02-28 10:00", "03-31 10:00"]
