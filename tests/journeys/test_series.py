@@ -59,9 +59,7 @@ def test_a_series_is_changed_here_from_here_on_and_everywhere(
     steps.sign_in(page, SCHEDULER)
     page.goto(f"/calendar/new?date={MONDAY}&start=10:00")
     page.get_by_role("combobox", name="Client").press_sequentially("jane smi")
-    expect(page.get_by_role("option", name="Jane Smith")).to_be_visible()
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")  # before the server has answered
     expect(page.get_by_role("checkbox", name="Jane Smith")).to_be_checked()
     page.locator("summary", has_text="Repeats").click()
     page.get_by_label("How", exact=True).select_option("weekly")
