@@ -29,8 +29,10 @@ def remember(
 ) -> None:
     """Tables with this header are read so from now on. Raises Invalid, Refused."""
     access.require(actor, Permission.IMPORTS)
-    columns = [name if name in _NAMES else "" for name in columns]
+    columns = list(columns)
     named = [name for name in columns if name]
+    if not _NAMES.issuperset(named):
+        raise Invalid("No such column is known. Choose what each column is from the list.")
     twice = next((name for name in named if named.count(name) > 1), None)
     if twice:
         raise Invalid(f"Two columns are {twice}. Leave one of them out.")

@@ -96,6 +96,7 @@ class ColumnsForm(FlaskForm):
             "day": "day/month: 3 April",
             "month": "month/day: March 4",
         },
+        default="",
     )
 
     def day_first(self) -> bool | None:
@@ -132,6 +133,8 @@ def preview(file_id: int) -> View:
     """What the import would do, row by row; POST with other answers looks again."""
     kept = uploads.kept_file(actor(), file_id)
     form = AcceptForm()
+    if request.method == "POST":
+        _refuse_another(kept)
     if kept.large and request.method == "POST":
         uploads.look_again(actor(), file_id, form.wishes())
         worker.wake(current_app)
@@ -161,6 +164,7 @@ def progress(file_id: int) -> View:
 def apply(file_id: int) -> View:
     form = AcceptForm()
     kept = uploads.kept_file(actor(), file_id)
+    _refuse_another(kept)
     clinician_id = kept.clinician_id
     try:
         done = uploads.accept(actor(), file_id, form.wishes())
@@ -180,6 +184,7 @@ def apply(file_id: int) -> View:
 @blueprint.post("/<int:file_id>/discard")
 @guard(Permission.IMPORTS)
 def discard(file_id: int) -> View:
+    _refuse_another(uploads.kept_file(actor(), file_id))
     uploads.discard(actor(), file_id)
     flash("The upload is discarded.")
     return redirect(url_for("imports.upload"))
@@ -190,6 +195,8 @@ def discard(file_id: int) -> View:
 def columns(file_id: int) -> View:
     """What each column of a table is; remembered for every later file with this header."""
     kept = uploads.kept_file(actor(), file_id)
+    if request.method == "POST":
+        _refuse_another(kept)
     found = uploads.glance(actor(), file_id)
     form = ColumnsForm()
     if request.method == "GET":
@@ -198,12 +205,15 @@ def columns(file_id: int) -> View:
         return _columns_page(kept, found, form, [heading.name for heading in found.headings])
     said = list(form.columns.data or [])
     try:
+        if not form.validate():
+            raise Invalid("Choose how dates are written from the list.")
         if len(said) != len(found.headings):
             raise Invalid("Say of each column what it is, or that it is left out.")
         mappings.remember(actor(), found.signature, said, form.day_first())
         uploads.look_again(actor(), file_id)
     except SyncError as error:
-        said += [""] * (len(found.headings) - len(said))
+        missing = [""] * (len(found.headings) - len(said))
+        said = [*said, *missing][: len(found.headings)]
         return _columns_page(kept, found, form, said, error), error.status
     worker.wake(current_app)
     return redirect(url_for("imports.preview", file_id=file_id))
@@ -220,6 +230,15 @@ def take_back(import_id: int) -> View:
         return _upload_page(form, error.status, error)
     flash("The import is undone; the schedule is as it was before.")
     return redirect(url_for("imports.upload"))
+
+
+def _refuse_another(kept: ImportFile) -> None:
+    """A page of an upload that is gone says nothing of the one that got its number."""
+    if request.form.get("upload") != kept.mark:
+        raise Conflict(
+            "This page showed another file. Nothing was changed; open the import again and look "
+            "at the file that is there now."
+        )
 
 
 def _content() -> bytes:
@@ -244,12 +263,13 @@ def _upload_page(form: UploadForm, status: int = 0, problem: SyncError | None = 
 
 
 def _preview_page(kept: ImportFile, form: AcceptForm, error: SyncError | None = None) -> View:
-    file_id, clinician, problem = kept.id, kept.clinician.name, kept.problem
+    file_id, clinician, problem, mark = kept.id, kept.clinician.name, kept.problem, kept.mark
     found = uploads.look(actor(), file_id, form.wishes().answers)
     return render_template(
         "imports/preview.html",
         form=form,
         file_id=file_id,
+        mark=mark,
         clinician=clinician,
         preview=found,
         ticked=form.cancel.data or [],
@@ -276,6 +296,7 @@ def _columns_page(
     return render_template(
         "imports/columns.html",
         file_id=kept.id,
+        mark=kept.mark,
         form=form,
         headings=list(zip(found.headings, said, strict=True)),
         offered=[column.name for column in csv_read.COLUMNS],

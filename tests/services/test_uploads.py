@@ -288,7 +288,8 @@ def test_a_mapping_can_say_which_number_is_the_day(practice: Practice) -> None:
     [
         (["Client", "Client"], "Two columns are Client. Leave one of them out."),
         (["Client", ""], "A column Start Date (or Start, with day and time) is needed."),
-        (["Start", "nonsense"], "A column Client, First Name and Last Name, Client ID or Title"),
+        (["Start", ""], "A column Client, First Name and Last Name, Client ID or Title"),
+        (["Client", "Start", "nonsense"], "No such column is known."),
     ],
 )
 def test_a_mapping_that_says_too_little_is_refused(

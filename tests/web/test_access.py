@@ -209,6 +209,7 @@ class Things:
             self.user, self.leaver, self.place = user.id, leaver.id, place.id
             self.holiday, self.type = holiday.id, kind.id
             self.file, self.run, self.number = file.id, run.id, number
+            self.mark = file.mark
             self.twin, self.left = twin.id, left.id
 
     def path(self, endpoint: str) -> dict[str, object]:
@@ -282,9 +283,13 @@ class Things:
                 "format": "csv",
             },
             "holidays.listed": {"name": "Winter", "first_day": "2026-12-24"},
+            "imports.apply": {"upload": self.mark},
             "imports.columns": {
-                "columns": ["Title", "Start Date", "Start Time", "End Date", "End Time"]
+                "upload": self.mark,
+                "columns": ["Title", "Start Date", "Start Time", "End Date", "End Time"],
             },
+            "imports.discard": {"upload": self.mark},
+            "imports.preview": {"upload": self.mark},
             "imports.upload": {
                 "clinician": self.clinician,
                 "file": (BytesIO(CSV), "calendar.csv"),

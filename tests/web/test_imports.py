@@ -1,5 +1,6 @@
 """The import's pages: what they refuse, how large files are followed, what can be undone."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +11,7 @@ from werkzeug.test import TestResponse
 from sync_ui.models import Appointment, ImportFile, UploadState, db
 from sync_ui.services import appointments, uploads
 from sync_ui.services.access import WORKER
-from tests.practice import Practice, csrf_token
+from tests.practice import Clock, Practice, csrf_token
 from tests.services.test_uploads import LARGE, UNKNOWN, table
 
 BrowserOf = Callable[[str], FlaskClient]
@@ -36,7 +37,18 @@ def send(browser: FlaskClient, practice: Practice, data: bytes) -> TestResponse:
 
 
 def post(browser: FlaskClient, address: str, **form: object) -> TestResponse:
-    return browser.post(address, data={"csrf_token": csrf_token(browser, "/account"), **form})
+    """As the page of the upload sends it, if it is one's."""
+    form = {"csrf_token": csrf_token(browser, "/account"), "upload": mark_of(address)} | form
+    return browser.post(address, data=form)
+
+
+def mark_of(address: str) -> str:
+    db.session.rollback()
+    number = re.match(r"/import/(\d+)", address)
+    kept = db.session.get(ImportFile, int(number[1])) if number else None
+    mark = kept.mark if kept else ""
+    db.session.rollback()
+    return mark
 
 
 def scheduled() -> int:
@@ -120,6 +132,59 @@ def test_unknown_columns_lead_to_the_question_what_they_are(
     said = post(sam, f"{address}/columns", columns=["Client", "Start", "Duration"], order="day")
     assert said.location == address
     assert "3</strong> <span>new" in sam.get(address).text
+
+
+@pytest.mark.parametrize(
+    ("form", "sentence"),
+    [
+        ({"columns": ["Client", "Start", "Duration", "Notes"]}, "Say of each column what it is"),
+        ({"columns": ["Client", "Start"]}, "Say of each column what it is"),
+        ({}, "Say of each column what it is"),
+        ({"columns": ["Client", "Start", "Nonsense"]}, "No such column is known."),
+        ({"columns": ["Client", "Start", "Client"]}, "Two columns are Client."),
+        (
+            {"columns": ["Client", "Start", "Duration"], "order": "year"},
+            "Choose how dates are written",
+        ),
+    ],
+)
+def test_columns_that_do_not_fit_the_file_are_refused_and_can_be_said_again(
+    form: dict[str, object], sentence: str, sam: FlaskClient, practice: Practice
+) -> None:
+    address = send(sam, practice, table(3, UNKNOWN)).location
+
+    wrong = post(sam, f"{address}/columns", **form)
+
+    assert (wrong.status_code, sentence in wrong.text) == (422, True)
+    assert wrong.text.count('<select class="input" name="columns"') == 3
+    said = post(sam, f"{address}/columns", columns=["Client", "Start", "Duration"])
+    assert said.location == address
+    assert "3</strong> <span>new" in sam.get(address).text
+
+
+@pytest.mark.parametrize("action", ["", "/apply", "/columns", "/discard"])
+def test_a_page_of_a_file_that_is_gone_does_nothing_to_the_one_that_got_its_number(
+    action: str, sam: FlaskClient, practice: Practice, now: Clock
+) -> None:
+    address = send(sam, practice, table(3)).location
+    shown = mark_of(address)
+    assert f'name="upload" value="{shown}"' in sam.get(address).text
+    post(sam, f"{address}/discard")
+    now.move(seconds=1)
+    if send(sam, practice, table(5)).location != address:
+        pytest.skip("this database uses no number twice")
+
+    for old in (shown, ""):
+        refused = post(sam, f"{address}{action}", upload=old)
+        assert (refused.status_code, "This page showed another file." in refused.text) == (
+            409,
+            True,
+        )
+
+    assert scheduled() == 0
+    assert "5</strong> <span>new" in sam.get(address).text
+    post(sam, f"{address}/apply")
+    assert scheduled() == 5
 
 
 def test_what_is_missing_is_cancelled_only_if_it_is_ticked(
