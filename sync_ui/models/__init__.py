@@ -8,6 +8,7 @@ from sync_ui.models.appointment import (
     Series,
 )
 from sync_ui.models.audit import AuditEntry
+from sync_ui.models.change import Change
 from sync_ui.models.client import Client, Initials
 from sync_ui.models.clinician import Clinician
 from sync_ui.models.database import Row, db, transaction
@@ -29,6 +30,7 @@ __all__ = [
     "AppointmentType",
     "AuditEntry",
     "Calendar",
+    "Change",
     "Client",
     "Clinician",
     "Code",

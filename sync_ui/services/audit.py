@@ -52,6 +52,7 @@ class Action(StrEnum):
     SERIES_CHANGED = "series.changed"
     SERIES_CANCELLED = "series.cancelled"
     SERIES_EXTENDED = "series.extended"
+    CHANGE_UNDONE = "change.undone"
     IMPORT_UPLOADED = "import.uploaded"
     IMPORT_ACCEPTED = "import.accepted"
     IMPORT_APPLIED = "import.applied"
