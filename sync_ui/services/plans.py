@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from sync_ui.domain import recurrence
 from sync_ui.domain.event import HOME_VISIT, TELEHEALTH, Kind, Status
@@ -69,6 +70,9 @@ def length_on_the_wall(starts_at: datetime, ends_at: datetime, zone: str) -> tim
 
     In the odd hour itself they mislead, and it is the time that passes.
     """
+    shown = [moment.astimezone(ZoneInfo(zone)) for moment in (starts_at, ends_at)]
+    if shown[0].utcoffset() == shown[1].utcoffset():
+        return ends_at - starts_at
     walls = [recurrence.on_the_wall(moment, zone) for moment in (starts_at, ends_at)]
     if all(recurrence.is_shown_once(wall, zone) for wall in walls):
         return walls[1] - walls[0]
