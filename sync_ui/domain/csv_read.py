@@ -19,7 +19,7 @@ from hashlib import sha256
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from sync_ui.domain import moments, zones
+from sync_ui.domain import csv_sources, moments, zones
 from sync_ui.domain.csv_table import (
     COLUMNS,
     ENDS,
@@ -125,6 +125,7 @@ class _Reader:
     def __init__(self, table: Table, rows: Sequence[Row], zone: str) -> None:
         self._zone = zone
         self._unknown = table.unknown
+        self._ours = table.source == csv_sources.OURS
         cells = [row.first(name) for row in rows for name in (*STARTS, *ENDS)]
         self._day_first, self._order_open = moments.day_comes_first(cells, zone)
         if table.day_first is not None:
@@ -189,7 +190,8 @@ class _Reader:
         kind = _kind(row.first("Type"))
         if len(clients) > _MAX_CLIENTS or len(client_ids) > _MAX_CLIENTS:
             raise Invalid(f"It names more than {_MAX_CLIENTS} clients. Split the row.")
-        if not (clients or client_ids or title) and kind in (None, Kind.SESSION):
+        unsaid = (None,) if self._ours else (None, Kind.SESSION)
+        if not (clients or client_ids or title) and kind in unsaid:
             raise Invalid("It names no client and has no title. Fill in one of them.")
         return Entry(
             key=_key(row, clients, client_ids, title or row.first("Type"), starts),
@@ -204,6 +206,7 @@ class _Reader:
             kind=kind,
             clients=clients,
             client_ids=client_ids,
+            ours=self._ours,
         )
 
     def _row_zone(self, row: Row) -> str:
@@ -223,7 +226,7 @@ class _Reader:
         if bare(row.first("All Day Event")) in _YES or (
             start.clock is None and not self._has_times
         ):
-            return start.day, _day_after(start.day, end), self._zone
+            return start.day, _day_after(start.day, end), zone
         if start.clock is None:
             raise Invalid("It has no start time. Fill it in, or say True under All Day Event.")
         begins = datetime.combine(start.day, start.clock)

@@ -12,6 +12,10 @@ class Source:
     columns: frozenset[str]
 
 
+# The table that we export ourselves.
+OURS = "Sync Calendar"
+
+
 def _header(columns: str) -> frozenset[str]:
     return frozenset("".join(filter(str.isalnum, name)).casefold() for name in columns.split(","))
 
@@ -33,6 +37,14 @@ SOURCES = (
         _header(
             "Subject, Start Date, Start Time, End Date, End Time, All Day Event,"
             " Description, Location, Private"
+        ),
+    ),
+    Source(
+        OURS,
+        _header(
+            "Start Date, Start Time, End Date, End Time, All Day Event, First Name, Last Name,"
+            " Client ID, Title, Type, Status, Location, Notes, Time Zone, Appointment ID,"
+            " Clinician, Name of the Type"
         ),
     ),
 )

@@ -60,7 +60,8 @@ class Entry:
     `starts` and `ends` are wall times in `zone` (IANA), or days (the end
     exclusive). `key` is its identity inside the file's source and the same in
     every later export; `line` is where it begins, from 1. `rule` is an RRULE
-    value as `rules.normalised` writes it. `free` events block no time.
+    value as `rules.normalised` writes it. `free` events block no time. Of `ours`
+    nothing is guessed: an export of our own says what it is.
     """
 
     key: str
@@ -80,6 +81,7 @@ class Entry:
     additions: tuple[datetime | date, ...] = ()
     occurrences: tuple[Occurrence, ...] = ()
     free: bool = False
+    ours: bool = False
 
     @property
     def recurs(self) -> bool:

@@ -156,7 +156,7 @@ class Desk:
                 ends=as_wall(entry.ends),
                 zone=entry.zone,
                 kind=kind,
-                title="" if people else entry.title[:200],
+                title=entry.title[:200] if entry.ours or not people else "",
                 location=location,
                 note=note[:5000],
                 all_day=not isinstance(entry.starts, datetime),

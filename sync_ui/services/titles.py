@@ -103,6 +103,8 @@ class Register:
         """Who comes, and what it is. Raises Invalid for an internal ID that nobody has."""
         if entry.client_ids or entry.clients:
             return self._named_in_columns(entry), entry.kind or Kind.SESSION
+        if entry.ours and entry.kind:
+            return (), entry.kind
         if (entry.kind or Kind.SESSION) is not Kind.SESSION or not entry.title.strip():
             return (), entry.kind or Kind.OTHER
         title = " ".join(entry.title.split())
