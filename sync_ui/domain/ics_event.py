@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from html import unescape
 
-from sync_ui.domain import recurrence, rules
+from sync_ui.domain import ics_own, recurrence, rules
 from sync_ui.domain.ics_lines import Component
+from sync_ui.domain.ics_own import OwnWords
 from sync_ui.domain.ics_times import LAST_YEAR, Time, Zones, times
 from sync_ui.domain.reading import one_line, prose
 from sync_ui.errors import Invalid
@@ -22,7 +23,10 @@ _DURATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class VEvent:
-    """A VEVENT that could be read; `replaces` makes it an override."""
+    """A VEVENT that could be read; `replaces` makes it an override.
+
+    `own` is what our own export says of it.
+    """
 
     line: int
     uid: str
@@ -39,6 +43,7 @@ class VEvent:
     rule: str
     exceptions: tuple[Time, ...]
     additions: tuple[Time, ...]
+    own: OwnWords | None
 
     @property
     def recurs(self) -> bool:
@@ -53,7 +58,12 @@ def vevent(component: Component, known: Zones, *, withdrawn: bool) -> VEvent:
     exceptions = tuple(_all_times(component, "EXDATE", known))
     if len(exceptions) > _MAX_EXCEPTIONS or len(additions) > recurrence.MAX_OCCURRENCES:
         raise Invalid("It lists more single dates than a series can hold. Split the series.")
-    start, ends = _span(component, known, recurs=bool(rule or additions))
+    own = None if rule or additions or replaces else ics_own.read(component)
+    if own:
+        start, ends = _own_span(component, known, own.zone)
+    else:
+        start, ends = _span(component, known, recurs=bool(rule or additions))
+    note = prose(component.text("DESCRIPTION"))
     return VEvent(
         line=component.line,
         uid=one_line(component.text("UID")),
@@ -61,15 +71,16 @@ def vevent(component: Component, known: Zones, *, withdrawn: bool) -> VEvent:
         replaces=replaces,
         start=start,
         ends=ends,
-        title=one_line(component.text("SUMMARY")),
+        title=own.title if own else one_line(component.text("SUMMARY")),
         location=one_line(component.text("LOCATION")),
-        note=_without_html(prose(component.text("DESCRIPTION"))),
+        note=note if own else _without_html(note),
         cancelled=withdrawn or component.value("STATUS").upper() == "CANCELLED",
         free=component.value("TRANSP").upper() == "TRANSPARENT",
         away=component.value("X-MICROSOFT-CDO-BUSYSTATUS").upper() == "OOF",
         rule=rule,
         exceptions=exceptions,
         additions=additions,
+        own=own,
     )
 
 
@@ -110,15 +121,35 @@ def _rank(component: Component) -> tuple[int, str]:
 def _span(component: Component, known: Zones, *, recurs: bool) -> tuple[Time, datetime | date]:
     """Start and end, the end on the clocks of the start."""
     start, end = _start_and_end(component, known)
-    if end.moment() < start.moment():
-        raise Invalid("It ends before it begins. Correct its times and export again.")
     if start.all_day:
-        # Some programs give the last day itself as the end.
-        last = max(end.value, start.value + timedelta(days=1))
-        return start, last
+        return start, _day_after(start, end)
     if start.zone == "UTC" and not recurs:
         start = _at_home(start, end, known.own)
     return start, end.within(start.zone).value
+
+
+def _own_span(component: Component, known: Zones, zone: str) -> tuple[Time, datetime | date]:
+    """Start and end on the clocks of `zone`.
+
+    In the night of a time change an end that they show twice is told by the
+    time that passes.
+    """
+    start, end = _start_and_end(component, known)
+    if start.all_day:
+        return replace(start, zone=zone), _day_after(start, end)
+    local, passed = start.within(zone), end.moment() - start.moment()
+    if local.moment() != start.moment():
+        return start, end.within(start.zone).value
+    ends = end.within(zone).value
+    assert isinstance(local.value, datetime)
+    assert isinstance(ends, datetime)
+    plain = all(recurrence.is_shown_once(wall, zone) for wall in (local.value, ends))
+    return local, ends if plain else local.value + passed
+
+
+def _day_after(start: Time, end: Time) -> date:
+    """The day after the last; some programs give the last day itself as the end."""
+    return max(day_of(end.value), day_of(start.value) + timedelta(days=1))
 
 
 def _start_and_end(component: Component, known: Zones) -> tuple[Time, Time]:
@@ -130,6 +161,8 @@ def _start_and_end(component: Component, known: Zones) -> tuple[Time, Time]:
         start, end = _as_days(start, end)
     if start.all_day != end.all_day:
         raise Invalid("It begins on a day but ends at a time. Correct its times and export again.")
+    if end.moment() < start.moment():
+        raise Invalid("It ends before it begins. Correct its times and export again.")
     return start, end
 
 

@@ -8,15 +8,17 @@ calendar's own zone; a series in UTC stays in UTC, where its rule runs.
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from hashlib import sha256
 
 from sync_ui.domain import recurrence
 from sync_ui.domain.csv_read import read_csv
 from sync_ui.domain.csv_table import NOTHING_SAID, ColumnMapping
-from sync_ui.domain.event import Kind, Status
+from sync_ui.domain.event import GONE, Kind, Status
 from sync_ui.domain.ics_event import VEvent, day_of, vevent
 from sync_ui.domain.ics_lines import Component, components
+from sync_ui.domain.ics_own import OwnWords
 from sync_ui.domain.ics_times import Time, Zones
 from sync_ui.domain.reading import (
     MAX_EVENTS,
@@ -205,7 +207,7 @@ class _Reader:
 
 
 def _entry(event: VEvent, overrides: list[VEvent], *, several: bool = False) -> Entry:
-    return Entry(
+    entry = Entry(
         key=_key(event, several=several),
         line=event.line,
         starts=event.start.value,
@@ -221,6 +223,21 @@ def _entry(event: VEvent, overrides: list[VEvent], *, several: bool = False) -> 
         additions=_on_series(event.additions, event.start),
         occurrences=tuple(_occurrence(override, event.start) for override in overrides),
         free=event.free,
+    )
+    return entry if event.own is None else _in_own_words(entry, event.own)
+
+
+def _in_own_words(entry: Entry, own: OwnWords) -> Entry:
+    ids = tuple(internal_id for _, _, internal_id in own.clients)
+    # It may have been cancelled, or revived, elsewhere.
+    still_holds = (own.status in GONE) == (entry.status in GONE)
+    return replace(
+        entry,
+        kind=own.kind,
+        status=own.status if still_holds else entry.status,
+        clients=tuple((first, last) for first, last, _ in own.clients),
+        client_ids=ids if all(ids) else (),
+        ours=True,
     )
 
 

@@ -65,31 +65,34 @@ def in_order(event: Event) -> tuple[datetime, str]:
     return datetime.combine(starts, time(), UTC), event.uid
 
 
-def write_event(event: Event, *, transparent: bool = False, cancelled: bool = False) -> str:
+def write_event(
+    event: Event, *, transparent: bool = False, cancelled: bool = False, beside: str = ""
+) -> str:
     """One VEVENT, line breaks included; `transparent` leaves the time free.
 
-    A `cancelled` one is for exports: it never gets into a feed.
+    A `cancelled` one and further lines `beside` are for exports: they never get
+    into a feed.
 
     Raises `ValueError` for a moment without a time zone.
     """
     # Without METHOD the two stamps mean the same (RFC 5545, 3.8.7.2), and
     # "now" would make every fetch a change.
     changed = _utc(event.changed_at)
-    location = _line("LOCATION", event.location) if event.location else ""
-    description = _line("DESCRIPTION", event.description) if event.description else ""
+    location = content_line("LOCATION", event.location) if event.location else ""
+    description = content_line("DESCRIPTION", event.description) if event.description else ""
     if transparent or cancelled:
         transp, busy = "TRANSPARENT", "FREE"
     else:
         transp, busy = "OPAQUE", "OOF" if event.out_of_office else "BUSY"
     return (
         "BEGIN:VEVENT\r\n"
-        f"{_line('UID', event.uid)}"
+        f"{content_line('UID', event.uid)}"
         f"DTSTAMP:{changed}\r\n"
         f"LAST-MODIFIED:{changed}\r\n"
         f"CREATED:{_utc(event.created_at)}\r\n"
         f"SEQUENCE:{event.sequence:d}\r\n"
         f"{_span(event.starts, event.ends)}"
-        f"{_line('SUMMARY', event.summary)}"
+        f"{content_line('SUMMARY', event.summary)}"
         f"{location}"
         f"{description}"
         f"STATUS:{'CANCELLED' if cancelled else 'CONFIRMED'}\r\n"
@@ -97,6 +100,7 @@ def write_event(event: Event, *, transparent: bool = False, cancelled: bool = Fa
         f"X-MICROSOFT-CDO-BUSYSTATUS:{busy}\r\n"
         # Google shows events without a CLASS to whoever sees the calendar.
         "CLASS:PRIVATE\r\n"
+        f"{beside}"
         "END:VEVENT\r\n"
     )
 
@@ -133,16 +137,16 @@ def _head(calendar: Calendar) -> str:
         "VERSION:2.0\r\n",
         "PRODID:-//Sync Calendar//Feed 1//EN\r\n",
         "CALSCALE:GREGORIAN\r\n",
-        _line("UID", calendar.uid),
-        _line("NAME", name),
-        _line("X-WR-CALNAME", name),
-        _line("DESCRIPTION", calendar.description),
-        _line("X-WR-CALDESC", calendar.description),
-        _line("X-WR-TIMEZONE", calendar.zone),
+        content_line("UID", calendar.uid),
+        content_line("NAME", name),
+        content_line("X-WR-CALNAME", name),
+        content_line("DESCRIPTION", calendar.description),
+        content_line("X-WR-CALDESC", calendar.description),
+        content_line("X-WR-TIMEZONE", calendar.zone),
         "REFRESH-INTERVAL;VALUE=DURATION:PT1H\r\n",
         "X-PUBLISHED-TTL:PT1H\r\n",
-        _line("COLOR", calendar.color),
-        _line("X-APPLE-CALENDAR-COLOR", calendar.apple_color),
+        content_line("COLOR", calendar.color),
+        content_line("X-APPLE-CALENDAR-COLOR", calendar.apple_color),
         f"LAST-MODIFIED:{_utc(calendar.changed_at)}\r\n",
     ]
     return "".join(lines)
@@ -177,7 +181,7 @@ def _utc(moment: datetime) -> str:
     )
 
 
-def _line(name: str, text: str) -> str:
+def content_line(name: str, text: str) -> str:
     """One content line: cleaned, escaped, folded, with its line break."""
     line = f"{name}:{text if _is_plain(text) else _escape(text)}"
     if len(line) <= _LINE and line.isascii():

@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Row, Select, and_, select
 
 from sync_ui import clock
-from sync_ui.domain import ics_write, recurrence
+from sync_ui.domain import ics_own, ics_write, recurrence
 from sync_ui.domain.csv_write import write_table
 from sync_ui.domain.event import GONE, Event, Kind, Status
+from sync_ui.domain.ics_own import KINDS, OwnWords
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import Invalid
 from sync_ui.models import (
@@ -45,14 +46,6 @@ CLIENT_COLUMNS = (
     *("First Name", "Last Name", "Preferred Name", "Internal ID", "Calendars Show At Most"),
     *("On Record Since", "Archived"),
 )
-
-KINDS = {
-    Kind.SESSION: "Session",
-    Kind.MEETING: "Meeting",
-    Kind.SUPERVISION: "Supervision",
-    Kind.TIME_OFF: "Time off",
-    Kind.OTHER: "Other",
-}
 
 STATUSES = {
     Status.SCHEDULED: "Scheduled",
@@ -97,6 +90,8 @@ def schedule_table(actor: Actor, span: Span) -> bytes:
 def schedule_calendar(actor: Actor, span: Span) -> bytes:
     """The schedule as iCalendar, cancelled appointments included as such.
 
+    Our own import makes of it what it was: see `ics_own`.
+
     Raises Invalid, Refused, NotFound.
     """
     _check(actor, span)
@@ -110,10 +105,7 @@ def schedule_calendar(actor: Actor, span: Span) -> bytes:
         zone=practice.get().zone,
         changed_at=now,
     )
-    vevents = (
-        ics_write.write_event(_event(row, attending[row.id], span), cancelled=row.status in GONE)
-        for row in rows
-    )
+    vevents = (_vevent(row, attending[row.id], span) for row in rows)
     written = ics_write.assemble(calendar, vevents, year=now.year)
     _note(actor, span, "ics", len(rows))
     return written
@@ -252,8 +244,7 @@ def table_rows(row: Row[Any], attending: list[_Person], span: Span) -> Iterator[
     """A row for each client (first, last name, ID); one Appointment ID makes them one again."""
     starts, ends = row.starts_local, _ends_local(row)
     if row.all_day:
-        last = (ends - timedelta(days=1)).date().isoformat()
-        times = (starts.date().isoformat(), "", last, "", "True")
+        times = (starts.date().isoformat(), "", _last_day(row).isoformat(), "", "True")
     else:
         times = (*_day_and_time(starts), *_day_and_time(ends), "False")
     for person in attending or (_NOBODY,):
@@ -289,15 +280,20 @@ def _ends_local(row: Row[Any]) -> datetime:
     return wall if plain and starts.utcoffset() != ends.utcoffset() else along
 
 
-def _event(row: Row[Any], attending: list[_Person], span: Span) -> Event:
-    what = " & ".join(f"{first} {last}".strip() for first, last, _ in attending)
-    what = what or row.title or KINDS[row.kind]
+def _last_day(row: Row[Any]) -> date:
+    """Of an all-day appointment; the first one if it ends before it begins."""
+    first: date = row.starts_local.date()
+    return max(first, (_ends_local(row) - datetime.resolution).date())
+
+
+def _vevent(row: Row[Any], attending: list[_Person], span: Span) -> str:
+    words = OwnWords(row.kind, row.status, row.zone, row.title, tuple(attending))
     starts, ends = row.starts_at.astimezone(UTC), row.ends_at.astimezone(UTC)
-    return Event(
+    event = Event(
         uid=row.uid,
         starts=row.starts_local.date() if row.all_day else starts,
-        ends=_ends_local(row).date() if row.all_day else ends,
-        summary=f"{row.clinician}: {what}" if span.clinician_id is None else what,
+        ends=_last_day(row) + timedelta(days=1) if row.all_day else ends,
+        summary=f"{row.clinician}: {words.summary}" if span.clinician_id is None else words.summary,
         sequence=row.revision,
         created_at=row.created_at,
         changed_at=row.changed_at,
@@ -305,3 +301,5 @@ def _event(row: Row[Any], attending: list[_Person], span: Span) -> Event:
         description=row.note if span.notes else "",
         out_of_office=row.kind is Kind.TIME_OFF,
     )
+    cancelled = row.status in GONE
+    return ics_write.write_event(event, cancelled=cancelled, beside=ics_own.write(words))
