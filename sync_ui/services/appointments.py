@@ -19,7 +19,7 @@ from sync_ui.models import (
     Series,
     transaction,
 )
-from sync_ui.services import access, calendars, clashes, clients
+from sync_ui.services import access, calendars, changes, clashes, clients
 from sync_ui.services.access import LARGEST_ID, Actor
 from sync_ui.services.audit import Action, record
 from sync_ui.services.clashes import Clash
@@ -78,7 +78,8 @@ def change(
     changed it since. Raises NotFound, Invalid, Conflict, Clashing.
     """
     check(plan, kept_location=access.appointment(actor, appointment_id).location)
-    with transaction() as session:
+    given = clinician_id is not None
+    with transaction() as session, changes.kept(session, actor, appointment_id, when=given):
         appointment = access.appointment(actor, appointment_id)
         refuse_overtaken(appointment, revision)
         refuse_former_clients(plan, appointment.clients)

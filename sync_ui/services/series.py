@@ -15,7 +15,7 @@ from sync_ui.domain.recurrence import on_the_wall
 from sync_ui.domain.series import Pattern
 from sync_ui.errors import Invalid
 from sync_ui.models import Appointment, Series, transaction
-from sync_ui.services import access, appointments, calendars, clashes, clients, turns
+from sync_ui.services import access, appointments, calendars, changes, clashes, clients, turns
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 from sync_ui.services.plans import Plan, check, moments, plan_of
@@ -85,7 +85,11 @@ def change(
     """
     plan = turns.tidy(plan)
     check(plan, kept_location=access.appointment(actor, appointment_id).location)
-    with transaction() as session:
+    widely = bool(rule) or scope is not Scope.THIS
+    with (
+        transaction() as session,
+        changes.kept(session, actor, appointment_id, when=widely),
+    ):
         edited = access.appointment(actor, appointment_id)
         appointments.refuse_overtaken(edited, revision)
         appointments.check_type(session, plan, kept_id=edited.type_id)
@@ -124,7 +128,8 @@ def cancel(actor: Actor, appointment_id: int, scope: Scope, *, late: bool = Fals
     The series ends before the first of them. `late` is said of this one alone.
     Returns how many were cancelled. Raises NotFound.
     """
-    with transaction() as session:
+    widely = scope is not Scope.THIS
+    with transaction() as session, changes.kept(session, actor, appointment_id, when=widely):
         edited = access.appointment(actor, appointment_id)
         at = calendars.stamp(session)
         rows, ended, subject = [edited], False, f"appointment:{appointment_id}"

@@ -8,6 +8,7 @@ from sqlalchemy import delete, or_, select
 
 from sync_ui import clock
 from sync_ui.models import (
+    Change,
     Code,
     Import,
     ImportedRow,
@@ -18,7 +19,7 @@ from sync_ui.models import (
     db,
     transaction,
 )
-from sync_ui.services import accounts, links, mail, series, undo, uploads
+from sync_ui.services import accounts, changes, links, mail, series, undo, uploads
 from sync_ui.services.access import WORKER
 from sync_ui.services.audit import Action, record
 
@@ -46,8 +47,8 @@ def sweep() -> None:
 
 
 def clean_up() -> int:
-    """Spent codes, ended sessions, forgotten uploads, old mail and what would undo old imports
-    are gone. Returns how many.
+    """Spent codes, ended sessions, forgotten uploads, old mail and what would undo old changes
+    and imports are gone. Returns how many.
     """
     now = clock.now()
     made_before, seen_before = accounts.expired_before(now)
@@ -59,6 +60,7 @@ def clean_up() -> int:
         delete(ImportedRow).where(
             ImportedRow.import_id.in_(select(Import.id).where(Import.applied_at < now - undo.KEPT))
         ),
+        delete(Change).where(Change.at < now - changes.KEPT),
         delete(Mail).where(Mail.created_at < now - 30 * KEPT),
     )
     with transaction() as session:
