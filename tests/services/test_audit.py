@@ -10,6 +10,7 @@ from sync_ui.models import Appointment, AuditEntry, db
 from sync_ui.services import (
     accounts,
     appointments,
+    changes,
     clients,
     imports,
     links,
@@ -50,6 +51,12 @@ def first_of_a_series(practice: Practice) -> int:
     found = series.create(practice.unlu, clinician_id(practice.unlu), plan(), "FREQ=WEEKLY")
     first = select(Appointment.id).where(Appointment.series_id == found.id)
     return db.session.scalars(first.order_by(Appointment.starts_at)).first() or 0
+
+
+def changed_series(practice: Practice) -> int:
+    first = first_of_a_series(practice)
+    series.change(practice.unlu, first, plan(minutes=80), Scope.ALL)
+    return changes.latest(practice.unlu, first) or 0
 
 
 # Each writing service: what leads up to it, the call, and what the audit says.
@@ -138,6 +145,11 @@ USES: dict[str, tuple[Callable[[Practice, Book], object], Callable[..., object],
         lambda p, _: first_of_a_series(p),
         lambda p, found: series.cancel(p.unlu, found, Scope.FOLLOWING),
         Action.SERIES_CANCELLED,
+    ),
+    "changes.undo": (
+        lambda p, _: changed_series(p),
+        lambda p, found: changes.undo(p.unlu, found),
+        Action.CHANGE_UNDONE,
     ),
     "clients.create": (
         lambda _, __: None,

@@ -5,7 +5,7 @@ dateutil finds them; it is shifted, cut and replaced as a list.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -29,8 +29,17 @@ from sqlalchemy.orm import selectinload
 
 from sync_ui.domain.event import GONE, Status
 from sync_ui.errors import Invalid
-from sync_ui.models import Appointment, AppointmentClient, Calendar, Series, db, transaction
-from sync_ui.services import appointments, series
+from sync_ui.models import (
+    Appointment,
+    AppointmentClient,
+    Calendar,
+    Change,
+    Row,
+    Series,
+    db,
+    transaction,
+)
+from sync_ui.services import appointments, changes, series
 from sync_ui.services.access import COMMAND
 from sync_ui.services.plans import Plan, plan_of
 from sync_ui.services.series import Scope
@@ -38,6 +47,7 @@ from tests.practice import NOW, ZONE, Clock, Practice
 
 LAST = datetime(2032, 1, 1)
 SAID = ("clients", "title", "location", "note")
+RISING = {"revision", "changed_at"}
 
 # How often, or the last day; None for a series that does not end.
 End = int | date | None
@@ -134,7 +144,7 @@ class Schedule(RuleBasedStateMachine):
     def nothing_is_booked(self) -> None:
         self.now.set(NOW)
         with transaction() as session:
-            for table in (AppointmentClient, Appointment, Series):
+            for table in (AppointmentClient, Appointment, Series, Change):
                 session.execute(delete(table))
         assert self.practice.unlu.clinician_id is not None
         self.clinician_id = self.practice.unlu.clinician_id
@@ -280,6 +290,43 @@ class Schedule(RuleBasedStateMachine):
         with self.a_change():
             appointments.restore(self.practice.unlu, self.row(turn).id, despite="Agreed")
         turn.status = Status.SCHEDULED
+
+    @precondition(lambda self: self.turns)
+    @rule(
+        which=WHICH,
+        scope=st.sampled_from([Scope.FOLLOWING, Scope.ALL]),
+        hours=HOURS,
+        fields=FIELDS,
+        new_rule=st.sampled_from([None, None, "", "FREQ=WEEKLY;COUNT=4", "FREQ=DAILY;INTERVAL=5"]),
+        done=st.sampled_from(["changed", "cancelled", "handed over"]),
+    )
+    def take_back(
+        self,
+        which: int,
+        scope: Scope,
+        hours: int,
+        fields: set[str],
+        new_rule: str | None,
+        done: str,
+    ) -> None:
+        """The list does not follow."""
+        turn, sam = self.turn(which), self.practice.sam
+        row, stored = self.row(turn), self.stored()
+        plan = self.planned(row, self.wanted(turn, hours, fields))
+        if done == "changed":
+            with suppress(Invalid):
+                series.change(sam, row.id, plan, scope, rule=new_rule, despite="Agreed")
+        elif done == "cancelled":
+            series.cancel(sam, row.id, scope)
+        else:
+            to = self.practice.anna.clinician_id
+            appointments.change(sam, row.id, plan, clinician_id=to, despite="Agreed")
+        if self.stored() != stored:
+            change_id = changes.latest(sam, self.row(turn).id)
+            assert change_id is not None
+            with self.a_change():
+                changes.undo(sam, change_id)
+        assert self.stored() == stored
 
     @rule(days=st.sampled_from([0.3, 3, 12]))
     def wait(self, days: float) -> None:
@@ -474,16 +521,29 @@ class Schedule(RuleBasedStateMachine):
         changes: bool = True,
     ) -> None:
         row = self.row(turn)
+        plan = self.planned(row, wanted)
+        with self.a_change(happens=changes):
+            series.change(self.practice.unlu, row.id, plan, scope, rule=new_rule, despite="Agreed")
+
+    def planned(self, row: Appointment, wanted: dict[str, Any]) -> Plan:
         starts, length = wanted["time"]
-        plan = replace(
+        return replace(
             plan_of(row),
             starts=starts,
             ends=starts + length,
             clients=appointments.find_clients(db.session(), wanted["clients"]),
             **{name: wanted[name] for name in ("title", "location", "note", "status")},
         )
-        with self.a_change(happens=changes):
-            series.change(self.practice.unlu, row.id, plan, scope, rule=new_rule, despite="Agreed")
+
+    def stored(self) -> list[list[str]]:
+        """All but what rises."""
+        db.session.rollback()
+        found = []
+        for model in (Series, Appointment, AppointmentClient):
+            table = Row.metadata.tables[model.__tablename__]
+            columns = [each for each in table.columns if each.name not in RISING]
+            found.append(sorted(map(repr, db.session.execute(select(*columns)))))
+        return found
 
     def refused(
         self, turn: Turn, wanted: dict[str, Any], scope: Scope, new_rule: str | None
