@@ -58,6 +58,11 @@ SCOPES = {
     Scope.ALL.value: "All, the past ones too",
 }
 
+STAYS = (
+    "A series stays with its clinician. Hand over this one alone, "
+    "or book a new series with the other clinician."
+)
+
 KEPT = "kept"
 
 REPEATS = {

@@ -2,14 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
-from htmx_flask import make_response
-from htmx_flask import request as htmx_request
-from werkzeug.wrappers import Response
+from flask import Blueprint, render_template, request, url_for
 
 from sync_ui.domain import repeat
 from sync_ui.domain.event import GONE
@@ -22,43 +18,27 @@ from sync_ui.services import (
     appointments,
     audit,
     clients,
-    plans,
-    practice,
     series,
     types,
 )
 from sync_ui.services.appointments import Overtaken
 from sync_ui.services.clashes import Clashing
-from sync_ui.services.plans import Plan
 from sync_ui.services.series import Scope
 from sync_ui.web import dates
 from sync_ui.web.appointment_form import (
     KEPT,
     REPEATS,
-    SCOPES,
+    STAYS,
     AppointmentForm,
     data_of,
     near_date,
     suggested,
-    times_of,
 )
+from sync_ui.web.dialog import View, done, in_dialog, number, scope_of, undo_of
 from sync_ui.web.forms import blame
 from sync_ui.web.signing import actor, guard
 
 blueprint = Blueprint("appointments", __name__, url_prefix="/calendar")
-
-View = str | Response | tuple[str, int]
-
-MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
-
-# What undoing says, so that nothing can stand in its way.
-PUT_BACK = "Put back"
-
-NOWHERE = "The time to move it to is not one. Try again."
-STAYS = (
-    "A series stays with its clinician. Hand over this one alone, "
-    "or book a new series with the other clinician."
-)
 
 
 @blueprint.route("/new", methods=["GET", "POST"])
@@ -81,7 +61,7 @@ def new() -> View:
     words = (
         "The appointments are in the schedule." if rule else "The appointment is in the schedule."
     )
-    return _done(words, form.date.data)
+    return done(words, form.date.data)
 
 
 @blueprint.route("/<int:appointment_id>", methods=["GET", "POST"])
@@ -100,60 +80,16 @@ def edit(appointment_id: int) -> View:
     except SyncError as error:
         db.session.rollback()
         return _page(form, error, access.appointment(actor(), appointment_id))
-    return _done("The appointment is changed.", form.date.data)
-
-
-@blueprint.post("/<int:appointment_id>/move")
-@guard(Permission.OWN_SCHEDULE)
-def move(appointment_id: int) -> View:
-    """To another time, or to another clinician: what dragging does, and undoing it."""
-    appointment = access.appointment(actor(), appointment_id)
-    before = _place_of(appointment)
-    scope = _scope(request.form.get("scope"))
-    try:
-        plan, to = _moved(appointment), _given("clinician")
-        to = None if to == appointment.clinician_id else to
-        if to is not None and scope not in {None, Scope.THIS}:
-            raise Invalid(STAYS)
-        if appointment.series_id is not None and scope is None and to is None:
-            return _ask(appointment)
-        despite, revision = request.form.get("despite", ""), _number(request.form.get("revision"))
-        if appointment.series_id is not None and to is None:
-            found = series.change(
-                actor(),
-                appointment_id,
-                plan,
-                scope or Scope.THIS,
-                revision=revision,
-                despite=despite,
-            )
-        else:
-            found = appointments.change(
-                actor(),
-                appointment_id,
-                plan,
-                clinician_id=to,
-                revision=revision,
-                despite=despite,
-            )
-    except SyncError as error:
-        db.session.rollback()
-        return _ask(access.appointment(actor(), appointment_id), error)
-    day = found.starts_at.astimezone(dates.zone())
-    words = f"Moved to {dates.day(day.date())}" + (
-        "." if found.all_day else f", {dates.clock_time(found.starts_at)}."
-    )
-    values = before | {"revision": found.revision, "despite": PUT_BACK}
-    if scope is not None:
-        values["scope"] = scope.value
-    return _done(words, day.date(), {"url": request.path, "values": values})
+    others = form.scope.data != Scope.THIS or (of is None and form.rule())
+    undo = undo_of(appointment_id) if others else None
+    return done("The appointment is changed.", form.date.data, undo)
 
 
 @blueprint.post("/<int:appointment_id>/cancel")
 @guard(Permission.OWN_SCHEDULE)
 def cancel(appointment_id: int) -> View:
     late, word = "late" in request.form, request.form.get("scope", Scope.THIS.value)
-    scope, revision = _scope(word), _number(request.form.get("revision"))
+    scope, revision = scope_of(word), number(request.form.get("revision"))
     try:
         if scope is None:
             raise Invalid("Say which to cancel: this one, this and following, or all.")
@@ -161,25 +97,13 @@ def cancel(appointment_id: int) -> View:
             appointments.refuse_overtaken(access.appointment(actor(), appointment_id), revision)
             count = series.cancel(actor(), appointment_id, scope, late=late)
             day = access.appointment(actor(), appointment_id).starts_local.date()
-            return _done(f"{count} appointments are cancelled.", day)
+            words = f"{count} appointments are cancelled."
+            return done(words, day, undo_of(appointment_id))
         appointment = appointments.cancel(actor(), appointment_id, late=late, revision=revision)
     except SyncError as error:
         return _again(appointment_id, error)
-    undo = {"url": url_for("appointments.restore", appointment_id=appointment_id), "values": {}}
-    return _done("The appointment is cancelled.", appointment.starts_local.date(), undo)
-
-
-@blueprint.post("/<int:appointment_id>/restore")
-@guard(Permission.OWN_SCHEDULE)
-def restore(appointment_id: int) -> View:
-    try:
-        appointment = appointments.restore(
-            actor(), appointment_id, despite=request.form.get("despite", "")
-        )
-    except SyncError as error:
-        db.session.rollback()
-        return _ask(access.appointment(actor(), appointment_id), error, restoring=True)
-    return _done("The appointment takes place.", appointment.starts_local.date())
+    undo = {"url": url_for("moves.restore", appointment_id=appointment_id), "values": {}}
+    return done("The appointment is cancelled.", appointment.starts_local.date(), undo)
 
 
 @blueprint.get("/clients")
@@ -207,7 +131,7 @@ def add_client() -> View:
 def _prefill(form: AppointmentForm) -> None:
     form.date.data = near_date(request.args.get("date")) or dates.today()
     form.start.data = _time(request.args.get("start")) or time(9)
-    form.minutes.data = _number(request.args.get("minutes")) or 50
+    form.minutes.data = number(request.args.get("minutes")) or 50
     form.clinician.data = request.args.get("clinician", type=int) or actor().clinician_id
     usual = [found.id for found in types.offered() if found.minutes == form.minutes.data]
     form.type.data = usual[0] if usual else 0
@@ -247,11 +171,11 @@ def _chosen(form: AppointmentForm) -> tuple[Client, ...]:
 def _change(form: AppointmentForm, appointment: Appointment, of: Series | None) -> None:
     plan = form.plan(_attending(form), appointment)
     asked: dict[str, Any] = {
-        "revision": _number(form.revision.data),
+        "revision": number(form.revision.data),
         "despite": form.despite.data or "",
     }
     to = form.clinician.data if form.clinician.data != appointment.clinician_id else None
-    scope, rule = _scope(form.scope.data) or Scope.THIS, form.rule(of)
+    scope, rule = scope_of(form.scope.data) or Scope.THIS, form.rule(of)
     if of is None and rule and to is None:
         series.change(actor(), appointment.id, plan, Scope.ALL, rule=rule, **asked)
         return
@@ -263,41 +187,6 @@ def _change(form: AppointmentForm, appointment: Appointment, of: Series | None) 
     if scope is Scope.THIS and rule is not None:
         raise Invalid("How it repeats is said of “This and following” or of all. Choose which.")
     series.change(actor(), appointment.id, plan, scope, rule=rule, **asked)
-
-
-def _moved(appointment: Appointment) -> Plan:
-    """The appointment at the time that the request names. Raises Invalid."""
-    plan, start = plans.plan_of(appointment), request.form.get("start", "")
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:00)?)?", start, re.ASCII):
-        raise Invalid(NOWHERE)
-    try:
-        starts = datetime.fromisoformat(start)
-    except ValueError:
-        raise Invalid(NOWHERE) from None
-    minutes, all_day = _given("minutes"), "T" not in start
-    length = timedelta(minutes=minutes) if minutes else plan.ends - plan.starts
-    if all_day:
-        length = max(DAY, -(-length // DAY) * DAY)
-    ends = plans.end_of(starts, length)
-    return replace(plan, starts=starts, ends=ends, all_day=all_day, zone=practice.get().zone)
-
-
-def _given(name: str) -> int | None:
-    """A number of the request, if it names one. Raises Invalid for what is none."""
-    text = request.form.get(name, "")
-    if text and not _number(text):
-        raise Invalid(NOWHERE)
-    return _number(text)
-
-
-def _place_of(appointment: Appointment) -> dict[str, object]:
-    """Where to put it back: what `move` takes."""
-    found = times_of(appointment)
-    place = {"start": f"{found['date']}T{found['start']}", "minutes": found["minutes"]}
-    if appointment.all_day:
-        plan = plans.plan_of(appointment)
-        place = {"start": f"{found['date']}", "minutes": (plan.ends - plan.starts) // MINUTE}
-    return place | {"clinician": appointment.clinician_id}
 
 
 def _again(appointment_id: int, error: SyncError) -> View:
@@ -327,11 +216,11 @@ def _page(
     theirs = data_of(appointment, of) if appointment and isinstance(error, Overtaken) else {}
     if theirs:
         form.revision.data = theirs["revision"]
-    in_dialog = _in_dialog()
+    shown_in_dialog = in_dialog()
     return render_template(
-        "appointments/_form.html" if in_dialog else "appointments/edit.html",
+        "appointments/_form.html" if shown_in_dialog else "appointments/edit.html",
         form=form,
-        in_dialog=in_dialog,
+        in_dialog=shown_in_dialog,
         appointment=appointment,
         series=of,
         repeats=repeat.words(of.rule, of.starts_local.date(), of.zone) if of else "",
@@ -393,47 +282,6 @@ def _last_change(appointment: Appointment) -> str:
     return f"{accounts.name_of(entry.actor)} at {dates.clock_time(entry.at)}"
 
 
-def _ask(
-    appointment: Appointment, error: SyncError | None = None, *, restoring: bool = False
-) -> View:
-    """What has to be decided before it can be moved or restored."""
-    return render_template(
-        "appointments/_ask.html" if _in_dialog() or htmx_request.htmx else "appointments/ask.html",
-        appointment=appointment,
-        restoring=restoring,
-        error=error,
-        clashes=error.clashes if isinstance(error, Clashing) else (),
-        overtaken=isinstance(error, Overtaken),
-        values=request.form,
-        scopes={} if restoring or appointment.series_id is None else SCOPES,
-    ), error.status if error else 409
-
-
-def _done(words: str, day: date, undo: Mapping[str, object] | None = None) -> View:
-    """Said where it was done: in the schedule, whose dialog closes, or on the next page."""
-    if htmx_request.htmx:
-        toast = {"text": words} | ({"undo": undo} if undo else {})
-        events = {"dialog-done": {}, "schedule-changed": {}, "toast": toast}
-        answer: Response = make_response("", 204, trigger=events)
-        return answer
-    flash(words)
-    query: dict[str, Any] = {"from": day.isoformat()}  # a reserved word of Python
-    query["clinician"] = request.args.get("clinician", type=int)
-    return redirect(url_for("schedule.show", **query))
-
-
-def _in_dialog() -> bool:
-    return request.headers.get("HX-Target") == "dialog-body"
-
-
-def _scope(word: str | None) -> Scope | None:
-    return Scope(word) if word in set(Scope) else None
-
-
 def _time(text: str | None) -> time | None:
     known = text and re.fullmatch(r"(?:[01]\d|2[0-3]):[0-5]\d", text)
     return time.fromisoformat(text) if text and known else None
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text and re.fullmatch(r"[0-9]{1,9}", text) else None

@@ -344,8 +344,12 @@ def test_a_series_is_booked_changed_from_one_on_and_cancelled(
     ]
 
     done = sam.send(f"/calendar/{second + 1}/cancel", in_dialog=True, scope="following")
-    assert triggered(done)["toast"] == {"text": "2 appointments are cancelled."}
+    toast = triggered(done)["toast"]
+    assert isinstance(toast, dict)
+    assert toast["text"] == "2 appointments are cancelled."
     assert [status for _, status in turns()] == ["scheduled"] * 2 + ["cancelled"] * 2
+    sam.send(toast["undo"]["url"], in_dialog=True)
+    assert [status for _, status in turns()] == ["scheduled"] * 4
 
 
 def test_an_appointment_begins_to_repeat(practice: Practice, book: Book, sam: Desk) -> None:
@@ -384,6 +388,38 @@ def test_dragging_one_of_a_series_asks_how_many_and_undo_puts_them_back(
     assert isinstance(toast, dict)
     sam.send(toast["undo"]["url"], in_dialog=True, **toast["undo"]["values"])
     assert turns() == before
+    # They are one series as before, and none of them says anything of itself.
+    to = {"start": "2026-11-24T11:00", "scope": "all", "despite": "All agreed"}
+    sam.send(f"/calendar/{first_turn()}/move", in_dialog=True, **to)
+    assert [when for when, _ in turns()] == ["11-24 11:00", "12-01 11:00", "12-08 11:00"]
+
+
+def test_handing_over_one_of_a_series_can_be_undone(practice: Practice, sam: Desk) -> None:
+    sam.send("/calendar/new", **wanted(practice, clients=practice.jane, times="3", **WEEKLY))
+    second = first_turn() + 1
+    before = fresh(second).series_id
+    to = {"start": "2026-12-01T10:00", "clinician": practice.anna.clinician_id}
+
+    done = triggered(sam.send(f"/calendar/{second}/move", in_dialog=True, **to))
+
+    assert fresh(second).clinician_id == practice.anna.clinician_id
+    toast = done["toast"]
+    assert isinstance(toast, dict)
+    assert sam.send(toast["undo"]["url"], in_dialog=True).status_code == 204
+    back = fresh(second)
+    assert (back.clinician_id, back.series_id) == (practice.unlu.clinician_id, before)
+
+
+def test_an_undo_is_its_makers_and_done_once(practice: Practice, sam: Desk, unlu: Desk) -> None:
+    sam.send("/calendar/new", **wanted(practice, clients=practice.jane, times="3", **WEEKLY))
+    to = {"start": "2026-11-24T11:00", "scope": "all"}
+    done = triggered(sam.send(f"/calendar/{first_turn()}/move", in_dialog=True, **to))
+    toast = done["toast"]
+    assert isinstance(toast, dict)
+
+    assert unlu.send(toast["undo"]["url"], in_dialog=True).status_code == 404
+    assert sam.send(toast["undo"]["url"], in_dialog=True).status_code == 204
+    assert sam.send(toast["undo"]["url"]).status_code == 409
 
 
 def test_a_repeat_that_ends_before_it_begins_is_refused(practice: Practice, sam: Desk) -> None:
