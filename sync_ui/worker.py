@@ -12,7 +12,7 @@ from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
 from sync_ui.config import Config
 from sync_ui.errors import CannotStart
 from sync_ui.models.installation import Installation
-from sync_ui.services import upkeep, zone_laws
+from sync_ui.services import upkeep, uploads, zone_laws
 from sync_ui.services.access import WORKER
 
 log = logging.getLogger(__name__)
@@ -58,12 +58,19 @@ def run(app: Flask) -> None:
     """Work until SIGTERM or SIGINT; the task at hand is finished first."""
     check(app)
     huey: Huey = app.extensions["huey"]
-    app.extensions["repair_zones"]()  # the laws may be newer than at the last start
-    app.extensions["sweep_now"]()
+    take_up(app)
     consumer = huey.create_consumer(
         workers=1, initial_delay=0.2, max_delay=2.0, graceful_signal="TERM"
     )
     consumer.run()
+
+
+def take_up(app: Flask) -> None:
+    """What has come up while nobody worked is done next."""
+    app.extensions["repair_zones"]()  # the laws may be newer than at the last start
+    app.extensions["sweep_now"]()
+    # An import that a worker died over is free when its lease is over.
+    app.extensions["sweep_now"].schedule(delay=uploads.LEASE.total_seconds() + 1)
 
 
 def check(app: Flask) -> None:

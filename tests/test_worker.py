@@ -1,7 +1,7 @@
 """The worker: what a change owes is done, woken or not."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from sync_ui import worker
 from sync_ui.config import Config
 from sync_ui.domain.event import DisplayMode
 from sync_ui.models import Appointment, Link, db, transaction
-from sync_ui.services import links
+from sync_ui.services import links, uploads
 from tests.practice import NOW, Book, Clock, Practice
 
 
@@ -103,6 +103,18 @@ def test_with_postgresql_the_queue_lives_there(empty_postgresql_url: str, tmp_pa
 
     assert isinstance(huey, PostgresHuey)
     assert not (tmp_path / "tasks.db").exists()
+
+
+def test_a_new_worker_looks_again_when_the_lease_of_one_that_died_is_over(app: Flask) -> None:
+    huey: Any = app.extensions["huey"]
+    before = datetime.now(UTC).replace(tzinfo=None)
+
+    worker.take_up(app)
+
+    laws, at_once, later = huey.pending()
+    assert (laws.name, at_once.name, later.name) == ("repair_zones", "sweep_now", "sweep_now")
+    assert (laws.eta, at_once.eta) == (None, None)
+    assert uploads.LEASE < later.eta - before < uploads.LEASE + timedelta(minutes=1)
 
 
 def test_new_laws_of_the_zones_are_looked_at_first(app: Flask, book: Book) -> None:

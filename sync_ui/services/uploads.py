@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, undefer
 
 from sync_ui import clock
@@ -34,8 +34,9 @@ from sync_ui.services.imports import Preview, Title, Wishes
 SMALL_BYTES = 1024 * 1024
 SMALL_ROWS = 1_000
 
-# Whoever has said nothing for so long is dead.
-LEASE = timedelta(minutes=2)
+# Whoever has said nothing for so long is dead, or has lost the file to whoever took it since.
+# The longest silence of a worker that lives is some ten seconds, at the end of a large calendar.
+LEASE = timedelta(seconds=30)
 
 # How often the progress is written, in seconds.
 PACE = 1.0
@@ -212,6 +213,7 @@ class Job:
     user_id: int
     clinician_id: int
     state: UploadState
+    leased_at: datetime
     content: bytes
     wishes: Wishes
 
@@ -246,11 +248,19 @@ def _claim() -> Job | None:
             skip_wrong_rows=found.skips_wrong_rows,
             cancel=found.cancelled,
         )
-        return Job(found.id, found.user_id, found.clinician_id, found.state, found.content, wishes)
+        return Job(
+            id=found.id,
+            user_id=found.user_id,
+            clinician_id=found.clinician_id,
+            state=found.state,
+            leased_at=now,
+            content=found.content,
+            wishes=wishes,
+        )
 
 
-class _Discarded(Exception):
-    """The user wants the file no more."""
+class _Lost(Exception):
+    """The user wants the file no more, or another worker has taken it on."""
 
 
 class _Work:
@@ -258,12 +268,13 @@ class _Work:
 
     def __init__(self, job: Job) -> None:
         self._job = job
+        self._leased_at = job.leased_at
         self._told_at = time.monotonic()
 
     def carry_out(self) -> None:
         try:
             self._carry_out(_user_of(self._job))
-        except _Discarded:
+        except _Lost:
             return
         except Unavailable:
             return  # tried again when the lease is over
@@ -289,6 +300,7 @@ class _Work:
             with transaction() as session:
                 self._tell_result(self._held(session), imports.preview(found), UploadState.READY)
             return
+        self._tell(total, total)
         signature = reading.signature
         prepared = bulk.prepare(db.session(), job.clinician_id, signature, found.changes)
         with transaction() as session:
@@ -303,10 +315,10 @@ class _Work:
         kept.found, kept.state, kept.leased_at = plain(found), state, None
 
     def _held(self, session: Session) -> ImportFile:
-        """The row, if it is still this process's."""
+        """The row, if it is still this process's: its lease is the one that was taken here."""
         kept = session.get(ImportFile, self._job.id)
-        if kept is None or kept.state is not self._job.state:
-            raise _Discarded
+        if kept is None or kept.state is not self._job.state or kept.leased_at != self._leased_at:
+            raise _Lost
         return kept
 
     def _tell_reading(self, done: int, total: int) -> None:
@@ -318,18 +330,14 @@ class _Work:
             return
         self._told_at = time.monotonic()
         with transaction() as session:
-            mine = (ImportFile.id == self._job.id, ImportFile.state == self._job.state)
-            progress = {"progress": done, "total": total, "leased_at": clock.now()}
-            told = session.execute(update(ImportFile).where(*mine).values(**progress))
-            if not told.rowcount:  # type: ignore[attr-defined]
-                raise _Discarded
+            kept, now = self._held(session), clock.now()
+            kept.progress, kept.total, kept.leased_at = done, total, now
+        self._leased_at = now
 
     def _fail(self, error: SyncError) -> None:
         """A preview that was there can still be looked at; the file cannot be, if it was not."""
-        with transaction() as session:
-            kept = session.get(ImportFile, self._job.id)
-            if kept is None:
-                return
+        with suppress(_Lost), transaction() as session:
+            kept = self._held(session)
             readable = kept.state is UploadState.APPLYING and kept.found is not None
             kept.state = UploadState.READY if readable else UploadState.FAILED
             kept.problem, kept.leased_at = error.sentence, None

@@ -147,11 +147,66 @@ def test_what_a_dead_worker_had_begun_is_begun_again(
     assert (state_of(large), appointments()) == (began, 0)
     assert uploads.work(WORKER) == 0, "its lease still holds"
 
-    now.move(minutes=2, seconds=1)
+    now.move(seconds=uploads.LEASE.total_seconds() + 1)
     assert uploads.work(WORKER) == 1
 
     assert appointments() == (3_000 if accepted else 0)
     assert state_of(large) is (UploadState.DONE if accepted else UploadState.READY)
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_a_worker_that_was_silent_too_long_leaves_the_file_to_whoever_took_it(
+    accepted: bool, practice: Practice, large: int, now: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if accepted:
+        uploads.work(WORKER)
+        uploads.accept(practice.sam, large, Wishes())
+    compared = imports.compared
+    took = []
+
+    def be_silent(*args: object) -> object:
+        """Another worker takes the file on, and is at it when this one comes to itself."""
+        found = compared(*args)  # type: ignore[arg-type]
+        now.move(seconds=uploads.LEASE.total_seconds() + 1)
+        took.append(uploads._claim())
+        now.move(seconds=1)
+        return found
+
+    with monkeypatch.context() as silent:
+        silent.setattr(imports, "compared", be_silent)
+        assert uploads.work(WORKER) == 1
+    (job,) = took
+    assert job is not None
+    assert (state_of(large), appointments()) == (job.state, 0)
+
+    uploads._Work(job).carry_out()
+
+    assert state_of(large) is (UploadState.DONE if accepted else UploadState.READY)
+    assert appointments() == (3_000 if accepted else 0)
+    assert db.session.scalar(select(func.count(Import.id))) == (1 if accepted else 0)
+
+
+def test_a_file_that_cannot_be_read_says_nothing_of_one_that_got_its_number(
+    practice: Practice, large: int, now: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert practice.unlu.clinician_id is not None
+    own = practice.unlu.clinician_id
+
+    def replace_it(*_: object, **__: object) -> object:
+        uploads.discard(practice.sam, large)
+        now.move(seconds=1)
+        uploads.keep(practice.sam, own, table(2_000))
+        raise Invalid("This file is wrong.")
+
+    with monkeypatch.context() as wrong:
+        wrong.setattr(uploads._Work, "_carry_out", replace_it)
+        job = uploads._claim()
+        assert job is not None
+        uploads._Work(job).carry_out()
+
+    db.session.rollback()
+    (kept,) = db.session.scalars(select(ImportFile))
+    assert (kept.state, kept.problem) == (UploadState.WAITING, "")
 
 
 def test_a_file_that_was_discarded_meanwhile_leaves_no_trace(
