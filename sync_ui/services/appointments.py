@@ -156,8 +156,9 @@ def refuse_archived(actor: Actor, clinician_id: int) -> None:
 
 def refuse_former_clients(plan: Plan, kept: Sequence[Client] = ()) -> None:
     """Raises Conflict for an archived client who does not come already."""
-    kept_ids = {client.id for client in kept}
-    if any(c.archived_at is not None and c.id not in kept_ids for c in plan.clients):
+    # A duplicate that was merged is taken for the one who was kept.
+    former = [c for c in plan.clients if c.archived_at is not None and c.merged_into_id is None]
+    if {client.id for client in former} - {client.id for client in kept}:
         raise Conflict("A client is archived. Restore the record before you book.")
 
 

@@ -116,7 +116,6 @@ def test_unknown_columns_are_asked_about_once(page: Page) -> None:
 def test_a_large_file_shows_how_far_it_is(page: Page) -> None:
     drop(page, table(1_500, family="Hill"))
     sees_heading(page, "Reading the file")
-    assert looks.wrongs(page) == []
     expect(page.get_by_role("heading", name="What the import would do")).to_be_visible(
         timeout=60_000
     )
