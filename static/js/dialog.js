@@ -14,8 +14,9 @@ document.addEventListener("click", (event) => {
   }
 });
 
-// A fragment that arrives in a dialog opens it.
+// A fragment that arrives in a dialog opens it, unless the dialog is only opened by hand: what arrives there late
+// would open again what has just been closed.
 document.addEventListener("htmx:afterSettle", (event) => {
   const dialog = event.detail.elt.closest("dialog");
-  if (dialog && !dialog.open) dialog.showModal();
+  if (dialog && !dialog.open && !("byHand" in dialog.dataset)) dialog.showModal();
 });

@@ -10,7 +10,9 @@ const chosen = () => results.querySelector("[aria-selected='true']");
 
 document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-  if (!dialog || isTyping(event.target) || document.querySelector("dialog[open], [popover]:popover-open")) return;
+  // For a moment after it is closed, the dialog's own field still has the focus.
+  const types = event.target !== field && isTyping(event.target);
+  if (!dialog || types || document.querySelector("dialog[open], [popover]:popover-open")) return;
   event.preventDefault();
   dialog.showModal();
 });
@@ -19,7 +21,7 @@ field?.addEventListener("keydown", (event) => {
   if (event.key === "ArrowDown") walk(1);
   else if (event.key === "ArrowUp") walk(-1);
   else if (event.key === "Enter" && chosen()) chosen().click();
-  else if (event.key === "Escape") dialog.close(); // which the browser would spend on emptying the field
+  else if (event.key === "Escape") leave(); // which the browser would spend on emptying the field
   else return;
   event.preventDefault();
 });
@@ -47,6 +49,12 @@ dialog?.addEventListener("close", () => {
   field.value = "";
   show("");
 });
+
+function leave() {
+  field.value = "";
+  field.blur();
+  dialog.close();
+}
 
 function isTyping(element) {
   return element.isContentEditable || element.matches("input, select, textarea");
