@@ -44,9 +44,8 @@ def create(actor: Actor, clinician_id: int, plan: Plan, *, despite: str = "") ->
     """
     check(plan)
     with transaction() as session:
-        check_type(session, plan)
         refuse_archived(actor, clinician_id)
-        refuse_former_clients(plan)
+        refuse_past_choices(session, plan)
         found = clashes.found(actor, plan, clinician_id)
         clashes.refuse(found, despite)
         at = calendars.stamp(session)
@@ -82,8 +81,7 @@ def change(
     with transaction() as session, changes.kept(session, actor, appointment_id, when=given):
         appointment = access.appointment(actor, appointment_id)
         refuse_overtaken(appointment, revision)
-        refuse_former_clients(plan, appointment.clients)
-        check_type(session, plan, kept_id=appointment.type_id)
+        refuse_past_choices(session, plan, appointment)
         before, after = appointment.clinician_id, clinician_id or appointment.clinician_id
         found: list[Clash] = []
         if plan.status not in GONE:
@@ -117,8 +115,7 @@ def cancel(
         refuse_overtaken(appointment, revision)
         at = calendars.stamp(session)
         appointment.status = Status.LATE_CANCELLED if late else Status.CANCELLED
-        appointment.revision += 1
-        appointment.changed_at = at
+        touch(appointment, at)
         calendars.raise_versions(session, {appointment.clinician_id}, at)
         record(session, actor, Action.APPOINTMENT_CANCELLED, f"appointment:{appointment_id}")
     return appointment
@@ -136,8 +133,7 @@ def restore(actor: Actor, appointment_id: int, *, despite: str = "") -> Appointm
         at = calendars.stamp(session)
         appointment.status = Status.SCHEDULED
         appointment.clash_reason = _reason(found, despite)
-        appointment.revision += 1
-        appointment.changed_at = at
+        touch(appointment, at)
         calendars.raise_versions(session, {appointment.clinician_id}, at)
         record(session, actor, Action.APPOINTMENT_RESTORED, f"appointment:{appointment_id}")
     return appointment
@@ -154,11 +150,18 @@ def refuse_archived(actor: Actor, clinician_id: int) -> None:
         raise Conflict("This clinician has left the practice.")
 
 
-def refuse_former_clients(plan: Plan, kept: Sequence[Client] = ()) -> None:
-    """Raises Conflict for an archived client who does not come already."""
+def refuse_past_choices(session: Session, plan: Plan, kept: Appointment | None = None) -> None:
+    """What is offered no more is only kept by an appointment that has it already.
+
+    Raises Invalid for an archived type, Conflict for an archived client.
+    """
+    if plan.type_id is not None and (kept is None or plan.type_id != kept.type_id):
+        found = session.get(AppointmentType, plan.type_id)
+        if found is None or found.archived_at is not None:
+            raise Invalid("Choose a type of appointment from the list.")
     # A duplicate that was merged is taken for the one who was kept.
-    former = [c for c in plan.clients if c.archived_at is not None and c.merged_into_id is None]
-    if {client.id for client in former} - {client.id for client in kept}:
+    former = {c.id for c in plan.clients if c.archived_at is not None and c.merged_into_id is None}
+    if former - {client.id for client in (kept.clients if kept else ())}:
         raise Conflict("A client is archived. Restore the record before you book.")
 
 
@@ -174,14 +177,6 @@ def _hand_over(session: Session, appointment: Appointment, clinician_id: int) ->
 
 def _reason(found: list[Clash], despite: str) -> str:
     return one_line(despite) if found else ""
-
-
-def check_type(session: Session, plan: Plan, kept_id: int | None = None) -> None:
-    if plan.type_id is None or plan.type_id == kept_id:
-        return
-    found = session.get(AppointmentType, plan.type_id)
-    if found is None or found.archived_at is not None:
-        raise Invalid("Choose a type of appointment from the list.")
 
 
 def add(session: Session, clinician_id: int, plan: Plan, at: datetime) -> Appointment:
@@ -200,6 +195,11 @@ def fill(session: Session, appointment: Appointment, plan: Plan, at: datetime) -
     """Change an appointment in the transaction under way; its UID and key stay."""
     _copy(plan, appointment)
     _attend(session, appointment, plan)
+    touch(appointment, at)
+
+
+def touch(appointment: Appointment, at: datetime) -> None:
+    """A feed may show it differently from now on."""
     appointment.revision += 1
     appointment.changed_at = at
 

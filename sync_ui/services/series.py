@@ -51,8 +51,8 @@ def create(
     check(plan)
     pattern = _pattern(plan, rule)
     with transaction() as session:
-        appointments.check_type(session, plan)
         appointments.refuse_archived(actor, clinician_id)
+        appointments.refuse_past_choices(session, plan)
         at = _stamp(session, clinician_id, plan)
         begun = _begin(session, clinician_id, plan, pattern, at)
         _refuse_clashes(actor, clinician_id, begun.made, despite)
@@ -92,7 +92,7 @@ def change(
     ):
         edited = access.appointment(actor, appointment_id)
         appointments.refuse_overtaken(edited, revision)
-        appointments.check_type(session, plan, kept_id=edited.type_id)
+        appointments.refuse_past_choices(session, plan, edited)
         fields = turns.differing(edited, plan)
         new_rule = _new_rule(session, edited, rule, scope)
         if not fields and new_rule is None:
@@ -122,15 +122,23 @@ def change(
     return edited
 
 
-def cancel(actor: Actor, appointment_id: int, scope: Scope, *, late: bool = False) -> int:
+def cancel(
+    actor: Actor,
+    appointment_id: int,
+    scope: Scope,
+    *,
+    late: bool = False,
+    revision: int | None = None,
+) -> int:
     """The appointment, and those of its series in `scope` that have not started, leave every feed.
 
     The series ends before the first of them. `late` is said of this one alone.
-    Returns how many were cancelled. Raises NotFound.
+    Returns how many were cancelled. Raises NotFound, Overtaken.
     """
     widely = scope is not Scope.THIS
     with transaction() as session, changes.kept(session, actor, appointment_id, when=widely):
         edited = access.appointment(actor, appointment_id)
+        appointments.refuse_overtaken(edited, revision)
         at = calendars.stamp(session)
         rows, ended, subject = [edited], False, f"appointment:{appointment_id}"
         if edited.series_id is not None and scope is not Scope.THIS:
@@ -143,7 +151,7 @@ def cancel(actor: Actor, appointment_id: int, scope: Scope, *, late: bool = Fals
             row.status = Status.LATE_CANCELLED if late and row is edited else Status.CANCELLED
             if row.series_id is not None:
                 row.own = sorted({*row.own, Field.STATUS})
-            turns.touch(row, at)
+            appointments.touch(row, at)
         if not rows and not ended:
             return 0
         calendars.raise_versions(session, {edited.clinician_id}, at)
@@ -283,7 +291,7 @@ def _change_this(
     if edited.series_id is not None:
         series = session.get_one(Series, edited.series_id)
         turns.mark(edited, turns.plan_of(session, series), fields)
-    turns.touch(edited, at)
+    appointments.touch(edited, at)
 
 
 def _change_turns(

@@ -320,7 +320,7 @@ class Turns:
 
     def _touch(self, row: Appointment) -> None:
         if row.id not in self.touched:
-            touch(row, self._at)
+            appointments.touch(row, self._at)
             self.touched[row.id] = row
 
 
@@ -402,9 +402,3 @@ def mark(row: Appointment, plan: Plan, fields: Collection[Field]) -> None:
     if Field.TIME in fields and Field.TIME not in differs:
         put(row, said, {Field.TIME})
     row.own = sorted(set(row.own) - set(fields) | set(fields) & differs)
-
-
-def touch(row: Appointment, at: datetime) -> None:
-    """A feed may show it differently from now on."""
-    row.revision += 1
-    row.changed_at = at

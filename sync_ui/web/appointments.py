@@ -1,4 +1,4 @@
-"""One appointment, or a series of them: booked, changed, moved, cancelled, restored."""
+"""One appointment, or a series of them: booked, changed, cancelled."""
 
 import re
 from collections.abc import Mapping
@@ -94,8 +94,7 @@ def cancel(appointment_id: int) -> View:
         if scope is None:
             raise Invalid("Say which to cancel: this one, this and following, or all.")
         if scope is not Scope.THIS:
-            appointments.refuse_overtaken(access.appointment(actor(), appointment_id), revision)
-            count = series.cancel(actor(), appointment_id, scope, late=late)
+            count = series.cancel(actor(), appointment_id, scope, late=late, revision=revision)
             day = access.appointment(actor(), appointment_id).starts_local.date()
             words = f"{count} appointments are cancelled."
             return done(words, day, undo_of(appointment_id))

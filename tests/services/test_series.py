@@ -11,6 +11,7 @@ from sync_ui.domain.event import GONE, TELEHEALTH, Kind, Status
 from sync_ui.errors import Conflict, Invalid, NotFound
 from sync_ui.models import Appointment, AuditEntry, Calendar, Client, Series, db, transaction
 from sync_ui.services import access, appointments, series
+from sync_ui.services import clients as client_service
 from sync_ui.services.access import COMMAND
 from sync_ui.services.appointments import Overtaken
 from sync_ui.services.clashes import Clashing
@@ -147,6 +148,19 @@ def test_nobody_books_a_series_for_a_colleague(practice: Practice, begin: Begin)
         series.create(practice.unlu, practice.anna.clinician_id, plan, "FREQ=WEEKLY")
 
     assert series.create(practice.sam, practice.anna.clinician_id, plan, "FREQ=WEEKLY").id
+
+
+def test_an_archived_client_begins_no_series_and_keeps_one(
+    practice: Practice, begin: Begin
+) -> None:
+    begin()
+    client_service.archive(practice.sam, practice.jane)
+
+    with pytest.raises(Conflict):
+        begin(at=TUESDAY + timedelta(hours=3))
+    edit(practice, 1, Scope.ALL, note="Bring the form")
+
+    assert [row.note for row in rows()] == ["Bring the form"] * 4
 
 
 def test_a_series_that_clashes_asks_and_keeps_the_reason(
