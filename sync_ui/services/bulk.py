@@ -6,13 +6,12 @@ Whatever is written is noted in the import's rows, so that it can be undone.
 import secrets
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Table, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Column, Table, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from sync_ui import clock
@@ -30,7 +29,7 @@ from sync_ui.models import (
 )
 from sync_ui.services import calendars, drafts, snapshots
 from sync_ui.services.drafts import Addition, Changes, SeriesChange, Update
-from sync_ui.services.known import BATCH, batches, clients_of
+from sync_ui.services.known import batches, clients_of
 from sync_ui.services.titles import Person
 
 T = TypeVar("T")
@@ -121,7 +120,7 @@ class _Maker:
         names = ", ".join(self._quote(name) for name in self.columns)
         marks = ", ".join([self._mark] * len(self.columns))
         statement = f"INSERT INTO {self._quote(self._table.name)} ({names}) VALUES ({marks})"  # noqa: S608 - names of our own
-        for some in _some(rows, BATCH):
+        for some in batches(rows):
             session.connection().exec_driver_sql(statement, some)
 
 
@@ -143,7 +142,7 @@ class Writing:
         self._number(changes)
         self._write_series(changes.series)
         self._add(prepared)
-        for updates in _some(changes.updates.values(), BATCH):
+        for updates in batches(changes.updates.values()):
             self._update(updates)
 
     def _add_people(self, people: Sequence[Person]) -> None:
@@ -297,7 +296,7 @@ class Writing:
         return {column: value for column, value in values.items() if before[column] != value}
 
     def _insert(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-        for some in _some(rows, BATCH):
+        for some in batches(rows):
             self._session.execute(insert(table), some)
 
     def _note(self, table: Table, done: Iterable[tuple[int, dict[str, Any] | None, str]]) -> None:
@@ -341,12 +340,30 @@ def change_rows(
     session.connection().execute(statement, rows)
 
 
+def put_back(session: Session, before: Mapping[int, dict[str, Any]], at: datetime) -> None:
+    """Appointments as `snapshots.plain` has kept them, by their ids; feeds are told of it."""
+    for ids in batches(before):
+        rows = [
+            snapshots.restored(_APPOINTMENT, before[row_id]) | {"of_id": row_id} for row_id in ids
+        ]
+        change_rows(
+            session, _APPOINTMENT, [column for column in rows[0] if column != "of_id"], rows
+        )
+        rising = {"revision": _APPOINTMENT.c.revision + 1, "changed_at": at}
+        session.execute(update(_APPOINTMENT).where(_APPOINTMENT.c.id.in_(ids)).values(**rising))
+
+
+def delete_rows(session: Session, column: Column[Any], values: Iterable[Any]) -> None:
+    """The rows of the column's table that have one of these values in it are gone."""
+    for some in batches(values):
+        session.execute(delete(column.table).where(column.in_(some)))
+
+
 def replace_attendance(session: Session, coming: dict[int, list[Any]]) -> None:
     """These clients come to these appointments, and nobody else."""
-    for some in batches(coming):
-        session.execute(delete(_ATTENDANCE).where(_ATTENDANCE.c.appointment_id.in_(some)))
+    delete_rows(session, _ATTENDANCE.c.appointment_id, coming)
     rows = [row for row_id, ids in coming.items() for row in _attendance(row_id, ids)]
-    for many in _some(rows, BATCH):
+    for many in batches(rows):
         session.execute(insert(_ATTENDANCE), many)
 
 
@@ -378,9 +395,3 @@ def _free_internal_id(taken: set[str]) -> str:
         chosen = str(secrets.randbelow(9 * 10 ** (digits - 1)) + 10 ** (digits - 1))
         if chosen not in taken:
             return chosen
-
-
-def _some(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    rest = iter(items)
-    while some := list(islice(rest, size)):
-        yield some

@@ -9,7 +9,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import Table, delete, insert, select, update
+from sqlalchemy import Table, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -28,7 +28,7 @@ from sync_ui.models import (
 from sync_ui.services import access, calendars, clients, snapshots
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
-from sync_ui.services.bulk import change_rows, reserved
+from sync_ui.services.bulk import delete_rows, put_back, reserved
 from sync_ui.services.known import batches
 
 # So long a change can be undone.
@@ -169,7 +169,9 @@ class _Undoing:
             for key, row in self._now.items()
             if key[0] == _APPOINTMENT.name and key[1] not in self._before
         ]
-        self._delete(_APPOINTMENT.c.uid, [*made, *(turn["uid"] for turn in self._grown)])
+        delete_rows(
+            self._session, _APPOINTMENT.c.uid, [*made, *(turn["uid"] for turn in self._grown)]
+        )
         stayed = {
             self._now[_APPOINTMENT.name, uid]["id"]: row
             for uid, row in self._before.items()
@@ -180,7 +182,7 @@ class _Undoing:
             of_ids = _APPOINTMENT.c.id.in_(ids)
             self._session.execute(update(_APPOINTMENT).where(of_ids).values(**nowhere))
         self._put_series_back()
-        self._put_back(stayed, at)
+        put_back(self._session, stayed, at)
         gone = [
             row for uid, row in self._before.items() if (_APPOINTMENT.name, uid) not in self._now
         ]
@@ -191,26 +193,12 @@ class _Undoing:
             if table != _SERIES.name:
                 continue
             if noted["before"] is None:
-                self._delete(_SERIES.c.id, [int(key)])
+                delete_rows(self._session, _SERIES.c.id, [int(key)])
                 continue
             values = snapshots.restored(_SERIES, noted["before"])
             known = (self._merged.get(each, each) for each in values["client_ids"])
             values["client_ids"] = list(dict.fromkeys(known))
             self._session.execute(update(_SERIES).where(_SERIES.c.id == int(key)).values(**values))
-
-    def _put_back(self, stayed: dict[int, Kept], at: datetime) -> None:
-        rows = [
-            snapshots.restored(_APPOINTMENT, row) | {"of_id": row_id, "changed_at": at}
-            for row_id, row in stayed.items()
-        ]
-        if not rows:
-            return
-        columns = [column for column in rows[0] if column != "of_id"]
-        change_rows(self._session, _APPOINTMENT, columns, rows)
-        for ids in batches(stayed):
-            rising = {"revision": _APPOINTMENT.c.revision + 1}
-            of_ids = _APPOINTMENT.c.id.in_(ids)
-            self._session.execute(update(_APPOINTMENT).where(of_ids).values(**rising))
 
     def _bring_back(self, gone: Sequence[Kept], at: datetime) -> dict[int, Kept]:
         """Those that the change deleted, by their ids: the old ones, if nothing else has them."""
@@ -236,7 +224,7 @@ class _Undoing:
             self._session.execute(insert(_APPOINTMENT), some)
 
     def _attend(self, rows: dict[int, Kept]) -> None:
-        self._delete(_ATTENDANCE.c.appointment_id, list(rows))
+        delete_rows(self._session, _ATTENDANCE.c.appointment_id, list(rows))
         attending = []
         for row_id, row in rows.items():
             positions: dict[int, int] = {}
@@ -255,10 +243,6 @@ class _Undoing:
         columns = select(Client.id, Client.merged_into_id)
         found = self._session.execute(columns.where(Client.merged_into_id.is_not(None)))
         return {row.id: row.merged_into_id for row in found}
-
-    def _delete(self, column: Any, values: Sequence[Any]) -> None:
-        for some in batches(values):
-            self._session.execute(delete(column.table).where(column.in_(some)))
 
 
 def _rows(session: Session, series_ids: Collection[int], uids: Collection[str]) -> Rows:

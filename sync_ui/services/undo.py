@@ -1,7 +1,7 @@
 """An import taken back as a whole, as long as nobody has touched what it brought."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,7 +29,7 @@ from sync_ui.models import (
 from sync_ui.services import access, calendars, snapshots
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
-from sync_ui.services.bulk import change_rows, replace_attendance
+from sync_ui.services.bulk import delete_rows, put_back, replace_attendance
 from sync_ui.services.known import batches, clients_of
 
 # So long an import can be undone.
@@ -147,23 +147,18 @@ class _Undoing:
 
     def _undo_appointments(self, at: datetime) -> None:
         added = [row_id for row_id, row in self._appointments.items() if row.before is None]
-        self._delete(_APPOINTMENT, [*added, *(turn.id for turn in self._grown)])
+        delete_rows(self._session, _APPOINTMENT.c.id, [*added, *(turn.id for turn in self._grown)])
         before = {i: row.before for i, row in self._appointments.items() if row.before is not None}
-        rising = {"revision": _APPOINTMENT.c.revision + 1, "changed_at": at}
-        for ids in batches(before):
-            rows = [
-                snapshots.restored(_APPOINTMENT, before[row_id]) | {"of_id": row_id}
-                for row_id in ids
-            ]
-            columns = [column for column in rows[0] if column != "of_id"]
-            change_rows(self._session, _APPOINTMENT, columns, rows)
-            self._session.execute(
-                update(_APPOINTMENT).where(_APPOINTMENT.c.id.in_(ids)).values(**rising)
-            )
-            replace_attendance(self._session, {row_id: before[row_id]["clients"] for row_id in ids})
+        put_back(self._session, before, at)
+        coming = {row_id: row["clients"] for row_id, row in before.items()}
+        replace_attendance(self._session, coming)
 
     def _undo_series(self) -> None:
-        self._delete(_SERIES, [i for i, row in self._series.items() if row.before is None])
+        delete_rows(
+            self._session,
+            _SERIES.c.id,
+            [i for i, row in self._series.items() if row.before is None],
+        )
         for series_id, row in self._series.items():
             if row.before is not None:
                 values = snapshots.restored(_SERIES, row.before)
@@ -180,7 +175,9 @@ class _Undoing:
             )
         }
         untouched = [i for i, row in self._titles.items() if now.get(i) == row.after]
-        self._delete(_TITLE, [i for i in untouched if self._titles[i].before is None])
+        delete_rows(
+            self._session, _TITLE.c.id, [i for i in untouched if self._titles[i].before is None]
+        )
         for title_id in untouched:
             before = self._titles[title_id].before
             if before is not None:
@@ -201,7 +198,7 @@ class _Undoing:
             for ids in batches(client_ids):
                 self._session.execute(delete(_INITIALS).where(*own, _INITIALS.c.client_id.in_(ids)))
             self._show_alone(letters, at)
-        self._delete(_CLIENT, sorted(going))
+        delete_rows(self._session, _CLIENT.c.id, sorted(going))
 
     def _no_longer_coming(self, going: Collection[int]) -> list[int]:
         """Of those who stay, whom this clinician does not see any more."""
@@ -249,10 +246,6 @@ class _Undoing:
             ):
                 unused.difference_update(self._session.scalars(needed))
         return unused - in_series
-
-    def _delete(self, table: Table, ids: Sequence[int]) -> None:
-        for some in batches(ids):
-            self._session.execute(delete(table).where(table.c.id.in_(some)))
 
 
 def _is_touched(turn: Any) -> bool:
