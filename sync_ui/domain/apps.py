@@ -25,6 +25,15 @@ class Family(StrEnum):
     OTHER = "other"
 
 
+class Reader(StrEnum):
+    """What kind of program reads a link: only an app keeps the calendar."""
+
+    APP = "app"
+    BROWSER = "browser"
+    PREVIEW = "preview"
+    SCRIPT = "script"
+
+
 @dataclass(frozen=True, slots=True)
 class App:
     """`name` is for people; `family` is what to compare and to look up by."""

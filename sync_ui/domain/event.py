@@ -23,6 +23,25 @@ class DisplayMode(StrEnum):
         return list(DisplayMode).index(self)
 
 
+class Telehealth(StrEnum):
+    """How a video room's address leaves: not at all, as a button to join, or in writing."""
+
+    NONE = "none"
+    BUTTON = "button"
+    ADDRESS = "address"
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a link shows beside names; the busy mode shows none of it."""
+
+    location: bool = True
+    type: bool = False
+    telehealth: Telehealth = Telehealth.NONE
+    time_off: bool = True
+    cancelled: bool = False
+
+
 class Kind(StrEnum):
     """What an appointment is for; all but a session go without a client."""
 

@@ -20,9 +20,10 @@ from sync_ui.models.import_file import (
     ImportMapping,
     UploadState,
 )
-from sync_ui.models.link import Calendar, Code, Link, Token
+from sync_ui.models.link import Calendar, Code, Link, Reason, Token
 from sync_ui.models.mail import Mail, MailKind
 from sync_ui.models.practice import Holiday, KeyCheck, Location, Practice
+from sync_ui.models.visit import FeedFigures, Visit
 
 __all__ = [
     "Appointment",
@@ -34,6 +35,7 @@ __all__ = [
     "Client",
     "Clinician",
     "Code",
+    "FeedFigures",
     "Holiday",
     "Import",
     "ImportFile",
@@ -47,6 +49,7 @@ __all__ = [
     "Mail",
     "MailKind",
     "Practice",
+    "Reason",
     "Row",
     "Series",
     "Session",
@@ -54,6 +57,7 @@ __all__ = [
     "Token",
     "UploadState",
     "User",
+    "Visit",
     "db",
     "transaction",
 ]

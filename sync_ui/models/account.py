@@ -12,7 +12,10 @@ from sync_ui.models.database import Instant, Row
 
 
 class User(Row):
-    """`email` is lower-case; a disabled user stays, for the audit's sake."""
+    """`email` is lower-case; a disabled user stays, for the audit's sake.
+
+    `mails_notices`: whether they want a mail when somebody new reads their link.
+    """
 
     __tablename__ = "user"
 
@@ -23,6 +26,7 @@ class User(Row):
     password_hash: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(Instant)
     disabled_at: Mapped[datetime | None] = mapped_column(Instant)
+    mails_notices: Mapped[bool] = mapped_column(default=False)
 
     clinician: Mapped[Clinician | None] = relationship(back_populates="user")
 

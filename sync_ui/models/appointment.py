@@ -6,7 +6,7 @@ from sqlalchemy import JSON, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from sync_ui.domain.colours import Colour
-from sync_ui.domain.event import Kind, Status
+from sync_ui.domain.event import DisplayMode, Kind, Status
 from sync_ui.models.client import Client
 from sync_ui.models.clinician import Clinician
 from sync_ui.models.columns import words
@@ -14,7 +14,10 @@ from sync_ui.models.database import Instant, Row
 
 
 class AppointmentType(Row):
-    """What sessions are for and how long they take; an archived one is offered no more."""
+    """What sessions are for and how long they take; an archived one is offered no more.
+
+    `ceiling` is the most that links may show of its appointments.
+    """
 
     __tablename__ = "appointment_type"
 
@@ -22,6 +25,7 @@ class AppointmentType(Row):
     name: Mapped[str] = mapped_column(unique=True)
     minutes: Mapped[int] = mapped_column(default=50)
     colour: Mapped[Colour] = mapped_column(words(Colour), default=Colour.TEAL)
+    ceiling: Mapped[DisplayMode | None] = mapped_column(words(DisplayMode))
     archived_at: Mapped[datetime | None] = mapped_column(Instant)
 
 

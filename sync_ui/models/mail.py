@@ -14,6 +14,8 @@ from sync_ui.models.link import Link
 
 class MailKind(StrEnum):
     LINK = "link"
+    NEW_READER = "new_reader"
+    SILENT = "silent"
 
 
 class Mail(Row):

@@ -15,6 +15,8 @@ class Practice(Row):
 
     `policy_revision` grows with everything that changes every feed at once;
     `last_change` is the latest Last-Modified ever given out for a change.
+    No address lives longer than `longest_link_days`. Full names need a link's
+    note of an agreement if `wants_agreement`.
     """
 
     __tablename__ = "practice"
@@ -27,6 +29,9 @@ class Practice(Row):
     shows_internal_ids: Mapped[bool] = mapped_column(default=False)
     days_back: Mapped[int] = mapped_column(default=30)
     months_ahead: Mapped[int] = mapped_column(default=6)
+    longest_link_days: Mapped[int | None]
+    wants_agreement: Mapped[bool] = mapped_column(default=False)
+    schedulers_share_practice: Mapped[bool] = mapped_column(default=True)
     policy_revision: Mapped[int] = mapped_column(default=0)
     policy_changed_at: Mapped[datetime] = mapped_column(Instant)
     last_change: Mapped[datetime] = mapped_column(Instant)
