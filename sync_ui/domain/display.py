@@ -1,10 +1,11 @@
 """Display modes: how much of an appointment leaves the building.
 
-Feed, preview, Google and CalDAV all come through `show`. An event starts
-empty and the mode adds what it allows, so that whatever is forgotten here
-stays private.
+Feed, preview, Google and CalDAV all come through `words`. An event starts
+empty; the mode and the link's choices add what they allow, so that whatever is
+forgotten here stays private.
 """
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,9 +13,22 @@ from typing import assert_never
 
 import regex
 
-from sync_ui.domain.event import Appointment, Client, DisplayMode, Event, Kind
+from sync_ui.domain.event import (
+    Appointment,
+    Choices,
+    Client,
+    DisplayMode,
+    Event,
+    Kind,
+    Subject,
+    Telehealth,
+    Words,
+)
 
 BUSY = "Busy"
+CANCELLED = "Cancelled"
+
+USUAL = Choices()
 
 _KIND_WORDS = {
     Kind.SESSION: "Appointment",
@@ -36,36 +50,73 @@ _GROUP = 3  # from here on only the number of clients shows
 def show(
     appointment: Appointment,
     mode: DisplayMode,
+    choices: Choices = USUAL,
     *,
     link_revision: int,
     link_changed_at: datetime,
     practice_wide: bool = False,
 ) -> Event:
-    """The appointment as it may leave in this mode, all texts on one line.
+    """The appointment as it may leave: `words` and its times.
 
-    A client's ceiling makes the mode stricter, for a couple's other half too.
-    `practice_wide` puts the clinician's name before the summary. The link's
-    own revision and change count as the event's, so that a change of mode
-    reaches apps that update only what has grown.
-
-    Raises `ValueError` for an unknown mode.
+    The link's own revision and change count as the event's, so that a change of
+    mode reaches apps that update only what has grown.
     """
-    for client in appointment.clients:
-        mode = effective(mode, client.ceiling)
-    mode = DisplayMode(mode)
-    busy = mode is DisplayMode.BUSY
+    told = words(appointment, mode, choices, practice_wide=practice_wide)
     starts, ends = appointment.days or (appointment.starts_at, appointment.ends_at)
     return Event(
         uid=appointment.uid,
         starts=starts,
         ends=ends,
-        summary=_summary(appointment, mode, practice_wide=practice_wide),
         sequence=appointment.revision + link_revision,
         created_at=appointment.created_at,
         changed_at=max(appointment.changed_at, link_changed_at),
-        location="" if busy else _words(appointment.location),
-        out_of_office=appointment.kind is Kind.TIME_OFF and not busy,
+        summary=told.summary,
+        location=told.location,
+        description=told.description,
+        conference=told.conference,
+        out_of_office=told.out_of_office,
+        cancelled=told.cancelled,
     )
+
+
+def words(
+    subject: Subject,
+    mode: DisplayMode,
+    choices: Choices = USUAL,
+    *,
+    practice_wide: bool = False,
+) -> Words:
+    """What may be told of the subject in this mode, each text on one line.
+
+    A client's ceiling, or the type's, makes the mode stricter, for a couple's
+    other half too. `practice_wide` puts the clinician's name before the summary.
+
+    Raises `ValueError` for an unknown mode.
+    """
+    mode = effective(mode, subject.ceiling)
+    for client in subject.clients:
+        mode = effective(mode, client.ceiling)
+    summary = _summary(subject, mode, practice_wide=practice_wide)
+    if mode is DisplayMode.BUSY:
+        return Words(summary=summary, cancelled=subject.cancelled)
+    room = _room(subject) if choices.telehealth is not Telehealth.NONE else ""
+    return Words(
+        summary=summary,
+        location=_location(subject, choices, room),
+        description=_line(subject.type) if choices.type else "",
+        conference=room,
+        out_of_office=subject.kind is Kind.TIME_OFF,
+        cancelled=subject.cancelled,
+    )
+
+
+def allowed(mode: DisplayMode, ceiling: DisplayMode | None, *, agreed: bool) -> DisplayMode:
+    """What a link shows at most: full names need an agreement with the calendar service.
+
+    Raises `ValueError` for an unknown mode or ceiling.
+    """
+    mode = effective(mode, ceiling)
+    return mode if agreed else effective(mode, DisplayMode.FIRST_NAME)
 
 
 def effective(mode: DisplayMode, ceiling: DisplayMode | None) -> DisplayMode:
@@ -93,22 +144,41 @@ def initials(first_name: str, last_name: str) -> str:
     return "".join(f"{letter}." for letter in letters if letter) or "?."
 
 
-def _summary(appointment: Appointment, mode: DisplayMode, *, practice_wide: bool) -> str:
-    what = _what(appointment, mode)
-    clinician = _words(appointment.clinician) if practice_wide else ""
-    return f"{clinician}: {what}" if clinician else what
+def _summary(subject: Subject, mode: DisplayMode, *, practice_wide: bool) -> str:
+    clinician = _line(subject.clinician) if practice_wide else ""
+    parts = [clinician] if clinician else []
+    if subject.cancelled:
+        parts.append(CANCELLED)
+    if mode is not DisplayMode.BUSY:
+        parts.append(_what(subject, mode))
+    elif not subject.cancelled:
+        parts.append(BUSY)
+    return ": ".join(parts)
 
 
-def _what(appointment: Appointment, mode: DisplayMode) -> str:
-    if mode is DisplayMode.BUSY:
-        return BUSY
-    if appointment.kind is Kind.TIME_OFF:
+def _what(subject: Subject, mode: DisplayMode) -> str:
+    if subject.kind is Kind.TIME_OFF:
         return _KIND_WORDS[Kind.TIME_OFF]
-    if appointment.clients:
-        return _label(appointment.clients, mode)
+    if subject.clients:
+        return _label(subject.clients, mode)
     # A title is free text and may name a client after all.
-    title = _words(appointment.title) if mode is DisplayMode.FULL_NAME else ""
-    return title or _KIND_WORDS[appointment.kind]
+    title = _line(subject.title) if mode is DisplayMode.FULL_NAME else ""
+    return title or _KIND_WORDS[subject.kind]
+
+
+# A URI is written as it is (RFC 5545, 3.3.13): nothing in it may end a line or a parameter.
+_IS_ROOM = re.compile(r"https?://[!#-~]+").fullmatch
+
+
+def _room(subject: Subject) -> str:
+    return subject.telehealth_address if _IS_ROOM(subject.telehealth_address) else ""
+
+
+def _location(subject: Subject, choices: Choices, room: str) -> str:
+    place = _line(subject.location) if choices.location else ""
+    if choices.telehealth is not Telehealth.ADDRESS or not room:
+        return place
+    return f"{place} {room}".strip()
 
 
 def _label(clients: Sequence[Client], mode: DisplayMode) -> str:
@@ -127,14 +197,14 @@ def _name(client: Client, mode: DisplayMode) -> str:
         case DisplayMode.BUSY:
             return BUSY
         case DisplayMode.INTERNAL_ID:
-            return _words(client.internal_id)
+            return _line(client.internal_id)
         case DisplayMode.INITIALS:
             number = "" if client.number is None else str(client.number)
             return initials(client.first_name, client.last_name) + number
         case DisplayMode.FIRST_NAME:
-            return _words(client.preferred_name) or _words(client.first_name)
+            return _line(client.preferred_name) or _line(client.first_name)
         case DisplayMode.FULL_NAME:
-            return _words(f"{client.first_name} {client.last_name}")
+            return _line(f"{client.first_name} {client.last_name}")
     assert_never(mode)
 
 
@@ -149,7 +219,7 @@ _LETTER = regex.compile(
 )
 
 
-def _words(text: str) -> str:
+def _line(text: str) -> str:
     """The text on one line without control characters; empty if nothing of it shows."""
     line = " ".join(text.split())
     if not line.isprintable():

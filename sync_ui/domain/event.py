@@ -1,7 +1,7 @@
 """What an appointment is inside the building, and what of it may leave.
 
-`Client` and `Appointment` hold everything that the display rules need.
-`Event` is what leaves: it has no field that could carry more.
+`Client` and `Subject` hold everything that the display rules need. `Words` are
+what they let out: there is no field that could carry more.
 """
 
 from dataclasses import dataclass
@@ -78,30 +78,55 @@ class Client:
     ceiling: DisplayMode | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Appointment:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What an appointment is about, with whom and where.
+
+    `location` is the practice's own name for a place, never an address;
+    `telehealth_address` that of a video room. `ceiling` is the type's.
+    """
+
+    kind: Kind
+    clinician: str
+    clients: tuple[Client, ...] = ()
+    title: str = ""
+    location: str = ""
+    telehealth_address: str = ""
+    type: str = ""
+    ceiling: DisplayMode | None = None
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appointment(Subject):
     """One occurrence; times in UTC.
 
     `days` is set for all-day ones: the first day, and the day after the last.
-    `location` is the practice's own name for a place, never an address.
     """
 
     uid: str
     starts_at: datetime
     ends_at: datetime
-    kind: Kind
-    clinician: str
     revision: int
     created_at: datetime
     changed_at: datetime
-    clients: tuple[Client, ...] = ()
-    title: str = ""
-    location: str = ""
     days: tuple[date, date] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What an event tells beside its times; `conference` is an address to join at."""
+
+    summary: str
+    location: str = ""
+    description: str = ""
+    conference: str = ""
+    out_of_office: bool = False
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event(Words):
     """One VEVENT as it leaves the building.
 
     `starts` and `ends` are both moments in UTC or both dates (end exclusive).
@@ -110,10 +135,6 @@ class Event:
     uid: str
     starts: datetime | date
     ends: datetime | date
-    summary: str
     sequence: int
     created_at: datetime
     changed_at: datetime
-    location: str = ""
-    description: str = ""
-    out_of_office: bool = False

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
-from sync_ui.domain.event import Event
+from sync_ui.domain.event import Event, Words
 from sync_ui.domain.vtimezone import vtimezone
 
 NOTICE = "This calendar link was turned off"
@@ -52,9 +52,15 @@ def write(calendar: Calendar, events: Iterable[Event], *, year: int) -> bytes:
 
 def assemble(calendar: Calendar, vevents: Iterable[str], *, year: int) -> bytes:
     """The whole feed from texts of `write_event`, sorted by `in_order`."""
-    head = _head(calendar)
-    zone = vtimezone(calendar.zone, year)
-    return "".join((head, zone, *vevents, "END:VCALENDAR\r\n")).encode()
+    return "".join((head(calendar, year=year), *vevents, END)).encode()
+
+
+def head(calendar: Calendar, *, year: int) -> str:
+    """What stands before the first event."""
+    return _head(calendar) + vtimezone(calendar.zone, year)
+
+
+END = "END:VCALENDAR\r\n"
 
 
 def in_order(event: Event) -> tuple[datetime, str]:
@@ -65,37 +71,54 @@ def in_order(event: Event) -> tuple[datetime, str]:
     return datetime.combine(starts, time(), UTC), event.uid
 
 
-def write_event(
-    event: Event, *, transparent: bool = False, cancelled: bool = False, beside: str = ""
-) -> str:
+def write_event(event: Event, *, transparent: bool = False, beside: str = "") -> str:
     """One VEVENT, line breaks included; `transparent` leaves the time free.
 
-    A `cancelled` one and further lines `beside` are for exports: they never get
-    into a feed.
+    Further lines `beside` are for exports: they never get into a feed.
 
     Raises `ValueError` for a moment without a time zone.
     """
+    return vevent(
+        event.uid,
+        span=_span(event.starts, event.ends),
+        sequence=event.sequence,
+        created=_utc(event.created_at),
+        changed=_utc(event.changed_at),
+        told=told(event, transparent=transparent, beside=beside),
+    )
+
+
+def vevent(uid: str, *, span: str, sequence: int, created: str, changed: str, told: str) -> str:
+    """One VEVENT of parts that are written already: all that is left to do for each event.
+
+    `span` is of `moments` or `days`, `told` of the function of that name;
+    `created` and `changed` are moments as RFC 5545 writes them.
+    """
     # Without METHOD the two stamps mean the same (RFC 5545, 3.8.7.2), and
     # "now" would make every fetch a change.
-    changed = _utc(event.changed_at)
-    location = content_line("LOCATION", event.location) if event.location else ""
-    description = content_line("DESCRIPTION", event.description) if event.description else ""
-    if transparent or cancelled:
+    return (
+        f"BEGIN:VEVENT\r\n{content_line('UID', uid)}"
+        f"DTSTAMP:{changed}\r\nLAST-MODIFIED:{changed}\r\nCREATED:{created}\r\n"
+        f"SEQUENCE:{sequence:d}\r\n{span}{told}"
+    )
+
+
+def told(words: Words, *, transparent: bool = False, beside: str = "") -> str:
+    """What an event tells, and its end; equal for every event of the same words."""
+    lines = [content_line("SUMMARY", words.summary)]
+    if words.location:
+        lines.append(content_line("LOCATION", words.location))
+    if words.description:
+        lines.append(content_line("DESCRIPTION", words.description))
+    if words.conference:
+        lines.append(_fold(f"CONFERENCE;VALUE=URI;FEATURE=VIDEO;LABEL=Join:{words.conference}"))
+    if transparent or words.cancelled:
         transp, busy = "TRANSPARENT", "FREE"
     else:
-        transp, busy = "OPAQUE", "OOF" if event.out_of_office else "BUSY"
+        transp, busy = "OPAQUE", "OOF" if words.out_of_office else "BUSY"
     return (
-        "BEGIN:VEVENT\r\n"
-        f"{content_line('UID', event.uid)}"
-        f"DTSTAMP:{changed}\r\n"
-        f"LAST-MODIFIED:{changed}\r\n"
-        f"CREATED:{_utc(event.created_at)}\r\n"
-        f"SEQUENCE:{event.sequence:d}\r\n"
-        f"{_span(event.starts, event.ends)}"
-        f"{content_line('SUMMARY', event.summary)}"
-        f"{location}"
-        f"{description}"
-        f"STATUS:{'CANCELLED' if cancelled else 'CONFIRMED'}\r\n"
+        f"{''.join(lines)}"
+        f"STATUS:{'CANCELLED' if words.cancelled else 'CONFIRMED'}\r\n"
         f"TRANSP:{transp}\r\n"
         f"X-MICROSOFT-CDO-BUSYSTATUS:{busy}\r\n"
         # Google shows events without a CLASS to whoever sees the calendar.
@@ -124,8 +147,8 @@ def notice(calendar: Calendar, day: date, year: int) -> bytes:
         created_at=calendar.changed_at,
         changed_at=changed_at,
     )
-    vevent = write_event(event, transparent=True)
-    return assemble(replace(calendar, changed_at=changed_at), (vevent,), year=year)
+    only = write_event(event, transparent=True)
+    return assemble(replace(calendar, changed_at=changed_at), (only,), year=year)
 
 
 def _head(calendar: Calendar) -> str:
@@ -157,12 +180,22 @@ def _span(starts: datetime | date, ends: datetime | date) -> str:
     is a moment, or its whole day.
     """
     if isinstance(starts, datetime) and isinstance(ends, datetime):
-        if ends <= starts:
-            return f"DTSTART:{_utc(starts)}\r\n"
-        return f"DTSTART:{_utc(starts)}\r\nDTEND:{_utc(ends)}\r\n"
+        return moments(_utc(starts), _utc(ends))
+    return days(f"{starts:%Y%m%d}", f"{ends:%Y%m%d}")
+
+
+def moments(starts: str, ends: str) -> str:
+    """DTSTART and DTEND of two moments as RFC 5545 writes them."""
     if ends <= starts:
-        return f"DTSTART;VALUE=DATE:{starts:%Y%m%d}\r\n"
-    return f"DTSTART;VALUE=DATE:{starts:%Y%m%d}\r\nDTEND;VALUE=DATE:{ends:%Y%m%d}\r\n"
+        return f"DTSTART:{starts}\r\n"
+    return f"DTSTART:{starts}\r\nDTEND:{ends}\r\n"
+
+
+def days(starts: str, ends: str) -> str:
+    """DTSTART and DTEND of two days as RFC 5545 writes them, the end exclusive."""
+    if ends <= starts:
+        return f"DTSTART;VALUE=DATE:{starts}\r\n"
+    return f"DTSTART;VALUE=DATE:{starts}\r\nDTEND;VALUE=DATE:{ends}\r\n"
 
 
 # Twice as fast as a format; four moments are half of an event's cost.

@@ -300,6 +300,6 @@ def _vevent(row: Row[Any], attending: list[_Person], span: Span) -> str:
         location=row.location,
         description=row.note if span.notes else "",
         out_of_office=row.kind is Kind.TIME_OFF,
+        cancelled=row.status in GONE,
     )
-    cancelled = row.status in GONE
-    return ics_write.write_event(event, cancelled=cancelled, beside=ics_own.write(words))
+    return ics_write.write_event(event, beside=ics_own.write(words))

@@ -32,9 +32,9 @@ def export(words: OwnWords, *, clinician: str = "", starts: datetime = CHANGED) 
         sequence=0,
         created_at=CHANGED,
         changed_at=CHANGED,
+        cancelled=words.status in GONE,
     )
-    cancelled = words.status in GONE
-    vevent = write_event(event, cancelled=cancelled, beside=ics_own.write(words))
+    vevent = write_event(event, beside=ics_own.write(words))
     return assemble(CALENDAR, [vevent], year=2026)
 
 
