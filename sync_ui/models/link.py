@@ -114,7 +114,8 @@ class Code(Row):
     """A single-use code that opens the phone's page of a link.
 
     The first press spends it and binds it to that browser (`browser`, a
-    digest), where it goes on working until it expires.
+    digest), where it goes on working until it expires. `made_by_id` is the user
+    who drew or mailed it.
     """
 
     __tablename__ = "code"
@@ -122,6 +123,7 @@ class Code(Row):
     id: Mapped[int] = mapped_column(primary_key=True)
     digest: Mapped[str] = mapped_column(unique=True)
     link_id: Mapped[int] = mapped_column(ForeignKey("link.id"), index=True)
+    made_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
     created_at: Mapped[datetime] = mapped_column(Instant)
     expires_at: Mapped[datetime] = mapped_column(Instant)
     spent_at: Mapped[datetime | None] = mapped_column(Instant)

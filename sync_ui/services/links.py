@@ -227,7 +227,11 @@ def make_code(actor: Actor, link_id: int, lifetime: timedelta = QR_LIFETIME) -> 
         require_live(link)
         now = clock.now()
         code = Code(
-            digest=tokens.digest(text), link=link, created_at=now, expires_at=now + lifetime
+            digest=tokens.digest(text),
+            link=link,
+            made_by_id=actor.user_id,
+            created_at=now,
+            expires_at=now + lifetime,
         )
         session.add(code)
         record(session, actor, Action.CODE_MADE, f"link:{link_id}")
@@ -276,6 +280,8 @@ def end_all_of_user(session: Session, user: User) -> None:
         end_all_of_clinician(session, user.clinician.id)
     for link in session.scalars(_made_by(user)).all():
         _end(session, link)
+    # Whoever drew a code for a colleague's link could still have its address by it.
+    session.execute(delete(Code).where(Code.made_by_id == user.id))
 
 
 def end_out_of_reach(session: Session, user: User) -> None:
@@ -286,6 +292,9 @@ def end_out_of_reach(session: Session, user: User) -> None:
     for link in session.scalars(_made_by(user)).all():
         if not access.may_share(actor, link.calendar):
             _end(session, link)
+    for code in session.scalars(select(Code).where(Code.made_by_id == user.id)).all():
+        if not access.may_share(actor, code.link.calendar):
+            session.delete(code)
 
 
 def _made_by(user: User) -> Select[Link]:

@@ -48,6 +48,9 @@ def upgrade() -> None:
     modes = _words("busy", "internal_id", "initials", "first_name", "full_name")
     with op.batch_alter_table("appointment_type") as table:
         table.add_column(sa.Column("ceiling", modes, nullable=True))
+    with op.batch_alter_table("code") as table:
+        table.add_column(sa.Column("made_by_id", sa.Integer(), nullable=True))
+        table.create_foreign_key(op.f("fk_code_made_by_id_user"), "user", ["made_by_id"], ["id"])
     with op.batch_alter_table("link") as table:
         for column, default in (
             ("shows_location", yes),
