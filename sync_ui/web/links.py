@@ -150,7 +150,7 @@ def reset_all(key: str) -> View:
 @blueprint.post("/calendars/<key>/links/<int:link_id>/mode")
 @guard(Permission.OWN_LINKS)
 def change_mode(key: str, link_id: int) -> View:
-    calendar, link = _door(key, link_id)
+    calendar, link = door(key, link_id)
     form = ModeForm()
     mode = _mode(form.mode.data)
     try:
@@ -165,7 +165,7 @@ def change_mode(key: str, link_id: int) -> View:
 @guard(Permission.OWN_LINKS)
 def draw(key: str, link_id: int) -> View:
     """A QR code with a fresh single-use code; drawn here, never by anyone else."""
-    calendar, link = _door(key, link_id)
+    calendar, link = door(key, link_id)
     text, code = links.make_code(actor(), link_id)
     drawn = {"svg": _svg(links.code_address(text)), "expires_at": code.expires_at}
     return _page(calendar, link, qr=drawn)
@@ -174,7 +174,7 @@ def draw(key: str, link_id: int) -> View:
 @blueprint.post("/calendars/<key>/links/<int:link_id>/email")
 @guard(Permission.OWN_LINKS)
 def send(key: str, link_id: int) -> View:
-    calendar, link = _door(key, link_id)
+    calendar, link = door(key, link_id)
     if not mail.is_configured():
         return _page(calendar, link, mailto=mail.mailto(actor(), link_id))
     mail.owe_link(actor(), link_id)
@@ -185,7 +185,7 @@ def send(key: str, link_id: int) -> View:
 @blueprint.post("/calendars/<key>/links/<int:link_id>/reset")
 @guard(Permission.OWN_LINKS)
 def reset(key: str, link_id: int) -> View:
-    calendar, link = _door(key, link_id)
+    calendar, link = door(key, link_id)
     links.reset(actor(), link_id)
     sentence = "Access is reset: the old link shows no appointment any more. Add the new one."
     return _done(calendar, sentence, "link", link)
@@ -194,13 +194,14 @@ def reset(key: str, link_id: int) -> View:
 @blueprint.post("/calendars/<key>/links/<int:link_id>/disable")
 @guard(Permission.OWN_LINKS)
 def disable(key: str, link_id: int) -> View:
-    calendar, _ = _door(key, link_id)
+    calendar, _ = door(key, link_id)
     links.disable(actor(), link_id)
     at = "link" if links.live(calendar) else "allow"
     return _done(calendar, "This link is disabled: it shows no appointment any more.", at)
 
 
-def _door(key: str, link_id: int) -> tuple[Calendar, Link]:
+def door(key: str, link_id: int) -> tuple[Calendar, Link]:
+    """Both, if the actor may share the calendar and the link is one of it. Raises NotFound."""
     calendar = access.calendar(actor(), key)
     link = access.link(actor(), link_id)
     if link.calendar_id != calendar.id:
