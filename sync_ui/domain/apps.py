@@ -26,7 +26,11 @@ class Family(StrEnum):
 
 
 class Reader(StrEnum):
-    """What kind of program reads a link: only an app keeps the calendar."""
+    """What kind of program reads a link: only an app keeps the calendar.
+
+    A preview is whoever follows a link that was pasted or mailed: chats, mail
+    scanners, search engines.
+    """
 
     APP = "app"
     BROWSER = "browser"
@@ -79,21 +83,51 @@ _APPS = tuple(
         ("Zap Calendar", "the icalendar.org validator", Family.OTHER),
         ("Proton", "Proton Calendar", Family.OTHER),
         ("Fastmail", "Fastmail", Family.OTHER),
-        ("Yahoo", "Yahoo Calendar", Family.OTHER),
+        ("Yahoo(?!! Slurp)", "Yahoo Calendar", Family.OTHER),
     )
 )
 
-# Whoever sends such a name looks once and stores no calendar. Mozilla/ comes
-# from browsers, and from apps only where one of the names above is in it.
-_PASSERS_BY = re.compile(
-    r"Slackbot|facebookexternal|Twitterbot|WhatsApp|Skype|ms-office|HubSpot|Barracuda"
-    r"|TelegramBot|Discordbot|LinkedInBot|Googlebot|bingbot|Applebot"
-    r"|\bcurl/|Wget|python-requests|python-urllib|python-httpx|aiohttp|Go-http-client"
-    r"|Mozilla/",
-    re.IGNORECASE,
+# Whoever sends such a name looks once and stores no calendar. First match wins.
+_PASSERS_BY = tuple(
+    (re.compile(pattern, re.IGNORECASE), reader, name)
+    for pattern, reader, name in (
+        (r"urlscan", Reader.PREVIEW, "urlscan.io"),
+        (r"Safe-?Links", Reader.PREVIEW, "Microsoft Safe Links"),
+        (r"Barracuda", Reader.PREVIEW, "Barracuda's mail scanner"),
+        (r"Proofpoint", Reader.PREVIEW, "Proofpoint's mail scanner"),
+        (r"Mimecast", Reader.PREVIEW, "Mimecast's mail scanner"),
+        (r"VirusTotal", Reader.PREVIEW, "VirusTotal"),
+        (r"Slackbot|Slack-ImgProxy", Reader.PREVIEW, "Slack's preview"),
+        (r"facebookexternal|facebookcatalog", Reader.PREVIEW, "Facebook's preview"),
+        (r"Twitterbot", Reader.PREVIEW, "X's preview"),
+        (r"WhatsApp", Reader.PREVIEW, "WhatsApp's preview"),
+        (r"Skype", Reader.PREVIEW, "Skype's or Teams' preview"),
+        (r"TelegramBot", Reader.PREVIEW, "Telegram's preview"),
+        (r"Discordbot", Reader.PREVIEW, "Discord's preview"),
+        (r"LinkedInBot", Reader.PREVIEW, "LinkedIn's preview"),
+        (r"ms-office|MSOffice", Reader.PREVIEW, "Microsoft Office's preview"),
+        (r"HubSpot", Reader.PREVIEW, "HubSpot's preview"),
+        (r"Googlebot|Google-Safety", Reader.PREVIEW, "Google's search"),
+        (r"bingbot", Reader.PREVIEW, "Bing's search"),
+        (r"Applebot", Reader.PREVIEW, "Apple's search"),
+        (r"(?:bot|crawler|spider|slurp)\b", Reader.PREVIEW, "a search engine or preview"),
+        (r"\bcurl/", Reader.SCRIPT, "curl"),
+        (r"Wget", Reader.SCRIPT, "Wget"),
+        (r"python-|aiohttp", Reader.SCRIPT, "a Python script"),
+        (r"Go-http-client", Reader.SCRIPT, "a Go program"),
+        (r"PowerShell", Reader.SCRIPT, "PowerShell"),
+        (r"HTTPie|PostmanRuntime|libwww-perl", Reader.SCRIPT, "a script"),
+        # Mozilla/ comes from apps too, but only where one of the apps' names is in it.
+        (r"Mozilla/.*\b(?:Edg|EdgA|EdgiOS)/", Reader.BROWSER, "Edge"),
+        (r"Mozilla/.*\bOPR/", Reader.BROWSER, "Opera"),
+        (r"Mozilla/.*\b(?:Firefox|FxiOS)/", Reader.BROWSER, "Firefox"),
+        (r"Mozilla/.*\b(?:Chrome|CriOS)/", Reader.BROWSER, "Chrome"),
+        (r"Mozilla/.*\bSafari/", Reader.BROWSER, "Safari"),
+        (r"Mozilla/", Reader.BROWSER, "a browser"),
+    )
 )
 
-_LONGEST = 300
+LONGEST = 300
 
 
 def recognise(user_agent: str) -> App | None:
@@ -101,12 +135,34 @@ def recognise(user_agent: str) -> App | None:
 
     An app that is not known shows by the first word that it calls itself.
     """
-    user_agent = user_agent[:_LONGEST].strip()
-    for pattern, app in _APPS:
+    user_agent = user_agent[:LONGEST].strip()
+    known = _known(user_agent)
+    if known is not None:
+        return known
+    return None if _passer_by(user_agent) else _unknown(user_agent)
+
+
+def reader(user_agent: str) -> tuple[Reader, str]:
+    """What kind of program this is, and its name for people: (Reader.SCRIPT, "curl")."""
+    user_agent = user_agent[:LONGEST].strip()
+    app = _known(user_agent)
+    if app is None and (found := _passer_by(user_agent)):
+        return found
+    return Reader.APP, (app or _unknown(user_agent)).name
+
+
+def _known(user_agent: str) -> App | None:
+    return next((app for pattern, app in _APPS if pattern.search(user_agent)), None)
+
+
+def _passer_by(user_agent: str) -> tuple[Reader, str] | None:
+    for pattern, reader, name in _PASSERS_BY:
         if pattern.search(user_agent):
-            return app
-    if _PASSERS_BY.search(user_agent):
-        return None
+            return reader, name
+    return None
+
+
+def _unknown(user_agent: str) -> App:
     # Anyone can send any text: only a plain product name is repeated.
     product = re.match(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,39}", user_agent)
     name = f"another calendar app ({product[0]})" if product else "another calendar app"

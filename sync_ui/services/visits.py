@@ -1,77 +1,206 @@
-"""Visits: which app read a link, and when.
+"""Visits: which app read a link, when and from what kind of network.
 
 A reading is noted in memory and written by a thread of its own, in batches, so
 that it can neither slow nor fail a feed.
 """
 
+import atexit
+import hashlib
+import hmac
 import logging
 import threading
 import time
-from datetime import datetime
+import weakref
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
 from flask import Flask, current_app
-from sqlalchemy import update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
 
 from sync_ui import clock
-from sync_ui.domain import apps
-from sync_ui.errors import SyncError
-from sync_ui.models import Link, transaction
+from sync_ui.domain import apps, networks
+from sync_ui.domain.apps import Reader
+from sync_ui.models import Link, Token, Visit, transaction
+from sync_ui.models.installation import Installation, current
 from sync_ui.services import access
 from sync_ui.services.audit import Action, record
 
 log = logging.getLogger(__name__)
 
 # So long a reading waits for others, to be written with them.
-BATCH_SECONDS = 1.0
+BATCH_SECONDS = 5.0
 
-Visit = tuple[int, str, datetime]
+# What waits beyond that is counted, but not kept: readings must not eat the memory.
+MOST_WAITING = 100_000
+
+# An hour and a half in all: a longer outage of the database costs the readings before it.
+MOST_TRIES = 100
+LONGEST_WAIT = 60.0
+
+# Whoever holds a link can call themselves anything: beyond that, all are "other apps".
+MOST_READERS = 200
+
+CHECK_HEADER = "X-Sync-Check"
+
+_find_reader = lru_cache(1024)(apps.reader)
+
+
+class Seen(NamedTuple):
+    """One reading of a link, as the feed saw it.
+
+    `forwarded` is X-Forwarded-For as it came, `seen_until` the Last-Modified
+    that was answered, `name_of_check` what came in X-Sync-Check.
+    """
+
+    token_id: int
+    link_id: int
+    user_agent: str
+    peer: str
+    forwarded: str
+    seen_until: datetime
+    at: datetime
+    name_of_check: str = ""
+
+
+class Key(NamedTuple):
+    """Who read: what a row of visits is about."""
+
+    token_id: int
+    link_id: int
+    reader: Reader
+    name: str
+    network: str
+
+
+@dataclass(slots=True)
+class Readings:
+    """Several readings by the same reader."""
+
+    first_at: datetime
+    last_at: datetime
+    seen_until: datetime
+    count: int = 0
+    days: set[date] = field(default_factory=set)
+
+    def add(self, seen: Seen) -> None:
+        self.count += 1
+        self.days.add(seen.at.date())
+        self.first_at = min(self.first_at, seen.at)
+        if seen.at >= self.last_at:
+            self.last_at, self.seen_until = seen.at, seen.seen_until
+
+
+Batch = dict[Key, Readings]
 
 
 class Recorder:
-    """Writes what is noted, from a thread that starts with the first visit."""
+    """Writes what is noted, from a thread that starts with the first visit.
+
+    What the database does not take is tried again with the next batch.
+    """
 
     def __init__(self, app: Flask) -> None:
         self._app = app
-        self._noted: SimpleQueue[Visit] = SimpleQueue()
+        self._noted: SimpleQueue[Seen] = SimpleQueue()
+        self._unwritten: Batch = {}
+        self._tries = 0
+        self._writing = threading.Lock()
         self._start = threading.Lock()
         self._thread: threading.Thread | None = None
+        self.dropped = 0
 
-    def note(self, visit: Visit) -> None:
-        self._noted.put(visit)
+        installation: Installation = app.extensions["installation"]
+        trusted = installation.config.trusted_proxies
+
+        @lru_cache(1024)
+        def find_network(peer: str, forwarded: str) -> str:
+            return networks.words(networks.of(peer, forwarded, trusted))
+
+        self._find_network = find_network
+
+    def note(self, seen: Seen) -> None:
+        """Costs whoever reads a feed no more than an entry in a queue."""
+        if self._noted.qsize() >= MOST_WAITING:
+            self.dropped += 1
+            return
+        if len(seen.user_agent) + len(seen.forwarded) > apps.LONGEST:
+            seen = seen._replace(
+                user_agent=seen.user_agent[: apps.LONGEST], forwarded=seen.forwarded[-300:]
+            )
+        self._noted.put(seen)
+        if self._thread is None or not self._thread.is_alive():
+            self._begin()
+
+    def write(self) -> None:
+        """Write whatever is noted and not yet written."""
+        with self._writing, self._app.app_context():
+            for seen in self._waiting():
+                self._add(seen)
+            if self._unwritten:
+                self._try()
+
+    def _begin(self) -> None:
         with self._start:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="visits", daemon=True)
                 self._thread.start()
-
-    def write(self) -> None:
-        """Write whatever is noted and not yet written; the latest of each link counts."""
-        self._write(self._taken())
+                atexit.register(_write_last, weakref.ref(self))
 
     def _run(self) -> None:
         while True:
-            first = self._noted.get()
-            time.sleep(BATCH_SECONDS)
-            self._write([first, *self._taken()])
+            if not self._unwritten:
+                first = self._noted.get()
+                with self._writing, self._app.app_context():
+                    self._add(first)
+            time.sleep(min(BATCH_SECONDS * (self._tries + 1), LONGEST_WAIT))
+            self.write()
 
-    def _taken(self) -> list[Visit]:
-        taken = []
-        while True:
-            try:
-                taken.append(self._noted.get_nowait())
-            except Empty:
-                return taken
-
-    def _write(self, visits: list[Visit]) -> None:
-        if not visits:
+    def _add(self, seen: Seen) -> None:
+        if seen.name_of_check and is_check(seen.name_of_check, seen.at):
             return
-        latest = {link_id: (app, at) for link_id, app, at in visits}
-        with self._app.app_context():
-            try:
-                _store(latest)
-            except (SQLAlchemyError, SyncError) as error:
-                log.warning("Visits could not be written: %s", type(error).__name__)
+        network = self._find_network(seen.peer, seen.forwarded)
+        key = Key(seen.token_id, seen.link_id, *_find_reader(seen.user_agent), network)
+        readings = self._unwritten.get(key)
+        if readings is None:
+            if len(self._unwritten) >= MOST_WAITING:
+                self.dropped += 1
+                return
+            readings = self._unwritten[key] = Readings(seen.at, seen.at, seen.seen_until)
+        readings.add(seen)
+
+    def _waiting(self) -> Iterable[Seen]:
+        try:
+            while True:
+                yield self._noted.get_nowait()
+        except Empty:
+            return
+
+    def _try(self) -> None:
+        if self.dropped:
+            log.warning("%s readings came too quickly to be counted.", self.dropped)
+            self.dropped = 0
+        try:
+            _store(self._unwritten)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the feed and the next try go on
+            log.warning("Visits could not be written: %s", type(error).__name__)
+            self._tries += 1
+            if self._tries < MOST_TRIES:
+                return
+            log.error("Visits of %s readers are given up.", len(self._unwritten))
+        self._unwritten, self._tries = {}, 0
+
+
+def _write_last(recorder: "weakref.ref[Recorder]") -> None:
+    """What the last seconds brought is not lost with the process."""
+    found = recorder()
+    if found is not None:
+        found.write()
 
 
 def init_app(app: Flask) -> None:
@@ -85,18 +214,101 @@ def recorder() -> Recorder:
 
 
 def note(link_id: int | None, user_agent: str) -> None:
-    """A link was read; browsers, previews and scripts do not count."""
-    app = apps.recognise(user_agent)
-    if link_id is not None and app is not None:
-        recorder().note((link_id, app.name, clock.now()))
+    """A link was read, by whatever address it has now."""
+    if link_id is not None:
+        now = clock.now()
+        recorder().note(Seen(0, link_id, user_agent, "", "", now, now))
 
 
-def _store(latest: dict[int, tuple[str, datetime]]) -> None:
+def check_header() -> str:
+    """What "Check my link" sends in X-Sync-Check, so that it does not count as a visit."""
+    return _check_of(clock.now())
+
+
+def is_check(value: str, at: datetime) -> bool:
+    """Whether this came from "Check my link", within the last minutes."""
+    fresh = [_check_of(at - timedelta(minutes=minutes)) for minutes in (0, 1, 2)]
+    return any(hmac.compare_digest(value.encode(), known.encode()) for known in fresh)
+
+
+def _check_of(at: datetime) -> str:
+    minute = f"check:{at:%Y-%m-%dT%H:%M}".encode()
+    return hmac.new(current().keys.secret, minute, hashlib.sha256).hexdigest()
+
+
+def _store(batch: Batch) -> None:
     with transaction() as session:
-        for link_id, (app, at) in latest.items():
-            link = session.get(Link, link_id)
-            if link is None:
-                continue
-            if link.read_at is None:
-                record(session, access.PHONE, Action.LINK_FIRST_READ, f"link:{link_id}")
-            session.execute(update(Link).where(Link.id == link_id).values(read_at=at, read_by=app))
+        of_links: dict[Link, list[tuple[Token, Key, Readings]]] = defaultdict(list)
+        tokens = _tokens(session, batch)
+        for key, readings in batch.items():
+            token = tokens.get(key.token_id or -key.link_id)
+            if token is not None:
+                of_links[token.link].append((token, key, readings))
+        for link, found in of_links.items():
+            _store_of_link(session, link, sorted(found, key=lambda part: part[2].first_at))
+
+
+def _tokens(session: Session, batch: Batch) -> dict[int, Token]:
+    """By id; by the negative id of its link for whoever knew the link alone."""
+    ids = {key.token_id for key in batch}
+    found = select(Token).where(Token.id.in_(ids)).options(joinedload(Token.link))
+    tokens = {token.id: token for token in session.scalars(found)}
+    for link_id in {key.link_id for key in batch if not key.token_id}:
+        present = select(Token).where(Token.link_id == link_id).order_by(Token.id)
+        for token in session.scalars(present):
+            tokens[-link_id] = token
+    return tokens
+
+
+def _store_of_link(session: Session, link: Link, found: list[tuple[Token, Key, Readings]]) -> None:
+    visits = list(session.scalars(select(Visit).where(Visit.link_id == link.id)))
+    for token, key, readings in found:
+        _record_first_of_day(session, visits, key, readings)
+        visit = _find_visit(visits, token, key)
+        if visit is None:
+            visit = _first_visit(visits, token, key, readings)
+            session.add(visit)
+            visits.append(visit)
+        else:
+            _count(visit, readings)
+        known = key.reader is Reader.APP and token.retired_at is None
+        if known and (link.read_at or readings.last_at) <= readings.last_at:
+            link.read_at, link.read_by = readings.last_at, key.name
+
+
+def _record_first_of_day(
+    session: Session, visits: list[Visit], key: Key, readings: Readings
+) -> None:
+    """One entry for each link and day on which apps read it, and one for all others."""
+    is_app = key.reader is Reader.APP
+    days = [visit.last_at.date() for visit in visits if (visit.reader is Reader.APP) == is_app]
+    if readings.last_at.date() not in days:
+        action = Action.LINK_FIRST_READ if is_app else Action.LINK_OPENED
+        record(session, access.PHONE, action, f"link:{key.link_id}", by=key.reader.value)
+
+
+def _find_visit(visits: list[Visit], token: Token, key: Key) -> Visit | None:
+    who = (token.id, key.name, key.network)
+    return next((v for v in visits if (v.token_id, v.name, v.network) == who), None)
+
+
+def _first_visit(visits: list[Visit], token: Token, key: Key, readings: Readings) -> Visit:
+    return Visit(
+        link_id=token.link_id,
+        token_id=token.id,
+        reader=key.reader,
+        name=key.name,
+        network=key.network,
+        first_at=readings.first_at,
+        last_at=readings.last_at,
+        count=readings.count,
+        days=len(readings.days),
+        seen_until=readings.seen_until,
+    )
+
+
+def _count(visit: Visit, readings: Readings) -> None:
+    visit.count += readings.count
+    visit.days += sum(day > visit.last_at.date() for day in readings.days)
+    if readings.last_at >= visit.last_at:
+        visit.last_at, visit.seen_until = readings.last_at, readings.seen_until

@@ -1,12 +1,12 @@
 """What protects every answer: cookies, headers, and whose address counts."""
 
 from datetime import timedelta
-from ipaddress import ip_address
 
 from flask import Flask, Response, request
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
 from sync_ui.config import Config
+from sync_ui.domain import networks
 from sync_ui.models.installation import current
 
 POLICY = (
@@ -46,21 +46,10 @@ def current_secret(app: Flask) -> bytes:
 
 
 def network() -> str:
-    """The visitor's network: the right-most hop that no trusted proxy vouches for, /64 in IPv6."""
+    """The visitor's network: whoever shares it is slowed down together, /64 in IPv6."""
+    forwarded = ",".join(request.headers.getlist("X-Forwarded-For"))
     trusted = current().config.trusted_proxies
-    hops = [request.remote_addr or "", *reversed(_forwarded())]
-    for hop in hops:
-        try:
-            address = ip_address(hop.strip())
-        except ValueError:
-            break
-        if not any(address in network for network in trusted):
-            return hop if address.version == 4 else ":".join(address.exploded.split(":")[:4])
-    return request.remote_addr or ""
-
-
-def _forwarded() -> list[str]:
-    return [hop for value in request.headers.getlist("X-Forwarded-For") for hop in value.split(",")]
+    return networks.household(networks.of(request.remote_addr or "", forwarded, trusted))
 
 
 def _protect(response: Response) -> Response:
