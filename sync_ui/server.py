@@ -26,7 +26,7 @@ from granian.server.mp import MPServer
 from sync_ui import config, worker
 from sync_ui.errors import CannotStart
 from sync_ui.models import installation
-from sync_ui.services import links, practice
+from sync_ui.services import addresses, practice
 
 # A child that inherits nothing holds no lock, no socket and no open database.
 PROCESSES = multiprocessing.get_context("spawn")
@@ -51,7 +51,7 @@ def serve(host: str | None = None, port: int | None = None) -> None:
         wait_for_port(host, port)
         worker.check(current_app)
         config.remember_address(installation.current().config.data_dir, host, port)
-        links.write_journal()
+        addresses.write_journal()
         greet(host, port)
         background = Background()
         try:

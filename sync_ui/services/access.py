@@ -17,6 +17,7 @@ from sync_ui.models import (
     Client,
     Clinician,
     Link,
+    Practice,
     User,
     db,
 )
@@ -117,9 +118,19 @@ def may_schedule(actor: Actor, clinician_id: int) -> bool:
 
 
 def may_share(actor: Actor, found: Calendar) -> bool:
+    if found.clinician_id is None:
+        return may_share_practice(actor)
     return actor.may(Permission.EVERY_LINK) or _is_own(
         actor, found.clinician_id, Permission.OWN_LINKS
     )
+
+
+def may_share_practice(actor: Actor) -> bool:
+    """Whether the practice-wide calendar is the actor's to share: a scheduler's by policy."""
+    if actor.may(Permission.SETTINGS):
+        return True
+    policy = db.session.get_one(Practice, 1)
+    return actor.may(Permission.EVERY_LINK) and policy.schedulers_share_practice
 
 
 def _is_own(actor: Actor, clinician_id: int | None, permission: Permission) -> bool:

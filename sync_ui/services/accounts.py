@@ -14,7 +14,7 @@ from sync_ui.domain import tokens
 from sync_ui.domain.roles import Permission, Role
 from sync_ui.errors import Conflict, Invalid, NotFound, Refused, Throttled
 from sync_ui.models import Clinician, Session, SignInFailure, User, db, transaction
-from sync_ui.services import access, links, people
+from sync_ui.services import access, addresses, offboarding, people
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 from sync_ui.services.practice import checked_name, one_line
@@ -177,9 +177,9 @@ def change_user(
         found.name, found.role = checked_name(name), role
         if (role is Role.CLINICIAN or sees_clients) and found.clinician is None:
             people.add_clinician(session, found.name, found)
-        links.end_out_of_reach(session, found)
+        offboarding.end_out_of_reach(session, found)
         record(session, actor, Action.USER_CHANGED, f"user:{user_id}", role=role.value)
-    links.write_journal()
+    addresses.write_journal()
 
 
 def disable_user(actor: Actor, user_id: int) -> None:
@@ -190,9 +190,9 @@ def disable_user(actor: Actor, user_id: int) -> None:
         _keep_an_administrator(found)
         found.disabled_at = found.disabled_at or clock.now()
         session.execute(delete(Session).where(Session.user_id == user_id))
-        links.end_all_of_user(session, found)
+        offboarding.end_all_of_user(session, found)
         record(session, actor, Action.USER_DISABLED, f"user:{user_id}")
-    links.write_journal()
+    addresses.write_journal()
 
 
 def enable_user(actor: Actor, user_id: int) -> None:

@@ -52,6 +52,15 @@ def raise_clinician(session: Session, clinician_id: int, at: datetime) -> None:
     _raise_appointments(session, Appointment.clinician_id == clinician_id, at)
 
 
+def raise_type(session: Session, type_id: int, at: datetime) -> None:
+    """How a type of appointment shows has changed: so has each appointment of it."""
+    clinician_ids = session.scalars(
+        select(Appointment.clinician_id).where(Appointment.type_id == type_id).distinct()
+    )
+    raise_versions(session, set(clinician_ids), at)
+    _raise_appointments(session, Appointment.type_id == type_id, at)
+
+
 def _raise_appointments(session: Session, which: ColumnElement[bool], at: datetime) -> None:
     session.execute(
         update(Appointment)

@@ -1,47 +1,32 @@
 """Links: secret addresses that show one calendar in one display mode."""
 
 import unicodedata
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, delete, select
+from dateutil.relativedelta import relativedelta
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sync_ui import clock
-from sync_ui.domain import display, tokens
-from sync_ui.domain.event import DisplayMode
+from sync_ui.domain import disclosure as words
+from sync_ui.domain import display
+from sync_ui.domain.event import Choices, DisplayMode
 from sync_ui.domain.roles import Permission
-from sync_ui.errors import ConfirmationNeeded, Conflict, NotFound, Refused
-from sync_ui.models import Calendar, Clinician, Code, Link, Token, User, db, transaction
+from sync_ui.errors import Conflict, Invalid
+from sync_ui.models import Calendar, Clinician, Link, Reason, db, transaction
 from sync_ui.models.installation import current
-from sync_ui.services import access, calendars, practice, sealing
+from sync_ui.services import access, addresses, calendars, limits, practice, sealing
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 
 FIRST_LABEL = "My calendar app"
 
-QR_LIFETIME = timedelta(minutes=10)
-MAIL_LIFETIME = timedelta(hours=24)
-
 # A dead link answers with the notice for so long, and with 410 ever after.
 NOTICE_PERIOD = timedelta(days=30)
 
-MODE_WORDS = {
-    DisplayMode.BUSY: "Busy only",
-    DisplayMode.INTERNAL_ID: "internal ID",
-    DisplayMode.INITIALS: "initials",
-    DisplayMode.FIRST_NAME: "first name",
-    DisplayMode.FULL_NAME: "full name",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What the phone's page shows; the address only to the browser that spent the code."""
-
-    calendar_name: str
-    address: str | None
-    expires_at: datetime
+# So long the old address can go on beside a fresh one: Google may take a day to look again.
+GRACES = (24, 72)
 
 
 def manageable(actor: Actor) -> list[Calendar]:
@@ -51,6 +36,8 @@ def manageable(actor: Actor) -> list[Calendar]:
         wanted = wanted.where(
             Calendar.clinician_id.is_not(None), Calendar.clinician_id == actor.clinician_id
         )
+    elif not access.may_share_practice(actor):
+        wanted = wanted.where(Calendar.clinician_id.is_not(None))
     return list(
         db.session.scalars(wanted.order_by(Calendar.clinician_id.is_not(None), Clinician.name))
     )
@@ -66,8 +53,8 @@ def name(calendar: Calendar) -> str:
 
 
 def is_live(link: Link) -> bool:
-    expired = link.expires_at is not None and link.expires_at <= clock.now()
-    return link.disabled_at is None and not expired
+    ends = ends_at(link)
+    return link.disabled_at is None and (ends is None or ends > clock.now())
 
 
 def state(link: Link) -> str:
@@ -87,6 +74,74 @@ def live(calendar: Calendar) -> list[Link]:
     return [link for link in calendar.links if is_live(link)]
 
 
+def ends_at(link: Link) -> datetime | None:
+    """When the link ends by itself: its own date, or sooner if the practice lets none live so long.
+
+    A fresh address lives anew.
+    """
+    days = practice.get().longest_link_days
+    token = addresses.current(link) if days is not None else None
+    if days is None or token is None:
+        return link.expires_at
+    oldest = token.created_at + timedelta(days=days)
+    return min(oldest, link.expires_at) if link.expires_at else oldest
+
+
+def old_address_until(link: Link) -> datetime | None:
+    """Until when an address works that a fresh one has replaced; None if there is none."""
+    ends = (token.ends_at for token in addresses.replaced(link) if token.ends_at)
+    return max(ends, default=None)
+
+
+def shown_mode(link: Link) -> DisplayMode:
+    """How names show: the link's mode within what the practice allows now."""
+    return limits.shown(link.mode, link.agreement)
+
+
+def disclosure(link: Link) -> str:
+    """One sentence: what the link tells whoever holds it."""
+    if not is_live(link):
+        return "Nothing any more: this link has ended."
+    return disclosure_of(
+        link.calendar,
+        link.mode,
+        link.choices,
+        link.days_back,
+        link.months_ahead,
+        agreed=bool(link.agreement),
+    )
+
+
+def disclosure_of(
+    calendar: Calendar,
+    mode: DisplayMode,
+    choices: Choices,
+    days_back: int | None,
+    months_ahead: int | None,
+    *,
+    agreed: bool,
+) -> str:
+    """The same of a link that is not made yet, within what the practice allows."""
+    found = practice.get()
+    today = clock.now().astimezone(ZoneInfo(found.zone)).date()
+    back = found.days_back if days_back is None else days_back
+    ahead = found.months_ahead if months_ahead is None else months_ahead
+    return words.sentence(
+        name(calendar),
+        limits.shown(mode, "agreed" if agreed else ""),
+        choices,
+        (today - timedelta(days=back), today + relativedelta(months=ahead)),
+        practice_wide=calendar.clinician_id is None,
+        american=practice.american(),
+    )
+
+
+def end_of(day: date) -> datetime:
+    """The moment at which the day is over in the practice's zone."""
+    zone = ZoneInfo(practice.get().zone)
+    return datetime.combine(day + timedelta(days=1), time(), zone).astimezone(UTC)
+
+
 def allow(actor: Actor, calendar_key: str, mode: DisplayMode = DisplayMode.INITIALS) -> Link:
     """The calendar may be read outside: it has at least one live link.
 
@@ -99,7 +154,7 @@ def allow(actor: Actor, calendar_key: str, mode: DisplayMode = DisplayMode.INITI
         if found:
             return found[0]
         allowed = display.effective(mode, practice.get(session).ceiling)
-        return _add(session, actor, calendar, FIRST_LABEL, allowed)
+        return _add(session, actor, calendar, Link(label=FIRST_LABEL, mode=allowed))
 
 
 def disallow(actor: Actor, calendar_key: str) -> int:
@@ -111,9 +166,9 @@ def disallow(actor: Actor, calendar_key: str) -> int:
         calendar = access.calendar(actor, calendar_key)
         ended = live(calendar)
         for link in ended:
-            _end(session, link)
+            addresses.end(session, link)
         record(session, actor, Action.LINKS_DISABLED, f"calendar:{calendar.id}", count=len(ended))
-    write_journal()
+    addresses.write_journal()
     return len(ended)
 
 
@@ -123,16 +178,65 @@ def create(
     label: str,
     mode: DisplayMode,
     *,
-    confirmed: bool = False,
+    choices: Choices = display.USUAL,
+    days_back: int | None = None,
+    months_ahead: int | None = None,
     expires_at: datetime | None = None,
+    agreement: str = "",
+    confirmed: bool = False,
 ) -> Link:
-    """One more link of the calendar. Raises NotFound, Refused, ConfirmationNeeded."""
-    label = practice.checked_name(label)
+    """One more link of the calendar. Raises NotFound, Invalid, Refused, ConfirmationNeeded."""
+    label, agreement = practice.checked_name(label), limits.checked_agreement(agreement)
+    limits.check_window(days_back, months_ahead)
     with transaction() as session:
         calendar = access.calendar(actor, calendar_key)
-        _check_mode(session, mode, confirmed)
-        link = _add(session, actor, calendar, label, mode)
+        limits.check_mode(mode, agreement, confirmed=confirmed)
+        limits.check_expiry(expires_at, clock.now())
+        link = Link(label=label, mode=mode, expires_at=expires_at, agreement=agreement)
+        _choose(link, choices, days_back, months_ahead)
+        return _add(session, actor, calendar, link)
+
+
+def change(
+    actor: Actor,
+    link_id: int,
+    *,
+    label: str,
+    mode: DisplayMode,
+    choices: Choices,
+    days_back: int | None,
+    months_ahead: int | None,
+    expires_at: datetime | None,
+    agreement: str = "",
+    confirmed: bool = False,
+) -> Link:
+    """The link is called so and shows this, from its next reading on.
+
+    Its feed changes only if what it shows does. Raises NotFound, Conflict for a
+    dead link, Invalid, Refused above what the practice allows, and
+    ConfirmationNeeded for full names.
+    """
+    label, agreement = practice.checked_name(label), limits.checked_agreement(agreement)
+    limits.check_window(days_back, months_ahead)
+    with transaction() as session:
+        link = access.link(actor, link_id)
+        require_live(link)
+        if (mode, agreement) != (link.mode, link.agreement):
+            sure = confirmed or mode is link.mode
+            limits.check_mode(mode, agreement, confirmed=sure)
+        if expires_at != link.expires_at:
+            limits.check_expiry(expires_at, _created_at(link))
+        before, shown = _facts(link), _shown(link)
+        link.label, link.mode, link.agreement = label, mode, agreement
         link.expires_at = expires_at
+        _choose(link, choices, days_back, months_ahead)
+        changed = [fact for fact, value in _facts(link).items() if value != before[fact]]
+        if not changed:
+            return link
+        if _shown(link) != shown:
+            _raise(session, link)
+        detail = {"mode": mode.value, "changed": ", ".join(changed)}
+        record(session, actor, Action.LINK_CHANGED, f"link:{link_id}", **detail)
     return link
 
 
@@ -147,69 +251,105 @@ def change_mode(actor: Actor, link_id: int, mode: DisplayMode, *, confirmed: boo
         require_live(link)
         if link.mode is mode:
             return link
-        _check_mode(session, mode, confirmed)
+        limits.check_mode(mode, link.agreement, confirmed=confirmed)
         link.mode = mode
-        link.revision += 1
-        link.changed_at = calendars.stamp(session)
+        _raise(session, link)
         record(session, actor, Action.LINK_MODE_CHANGED, f"link:{link_id}", mode=mode.value)
     return link
 
 
-def reset(actor: Actor, link_id: int) -> Link:
-    """The link has a new address; the old one shows no appointment from the next request on."""
+def renew(actor: Actor, link_id: int, hours: int) -> Link:
+    """The link has a fresh address; the one before works 24 or 72 hours more.
+
+    Raises NotFound, Conflict for a dead link, Invalid.
+    """
+    if hours not in GRACES:
+        raise Invalid("The old address can go on working for 24 or for 72 hours.")
     with transaction() as session:
         link = access.link(actor, link_id)
         require_live(link)
-        _reset(session, link)
-        record(session, actor, Action.LINK_RESET, f"link:{link_id}")
-    write_journal()
+        addresses.renew(session, link, timedelta(hours=hours))
+        record(session, actor, Action.LINK_RENEWED, f"link:{link_id}", hours=hours)
     return link
 
 
-def reset_all(actor: Actor, calendar_key: str) -> int:
+def reset(actor: Actor, link_id: int, reason: Reason | None = None) -> Link:
+    """The link has a new address; none that it had shows an appointment from the next request on.
+
+    That holds for an address that a fresh one has replaced, too.
+    """
+    with transaction() as session:
+        link = access.link(actor, link_id)
+        require_live(link)
+        addresses.reset(session, link, reason)
+        record(session, actor, Action.LINK_RESET, f"link:{link_id}", reason=reason)
+    addresses.write_journal()
+    return link
+
+
+def reset_all(actor: Actor, calendar_key: str, reason: Reason | None = None) -> int:
     """Every live link of the calendar has a new address. Returns how many."""
     with transaction() as session:
         calendar = access.calendar(actor, calendar_key)
         found = live(calendar)
         for link in found:
-            _reset(session, link)
-        record(session, actor, Action.LINKS_RESET, f"calendar:{calendar.id}", count=len(found))
-    write_journal()
+            addresses.reset(session, link, reason)
+        about = f"calendar:{calendar.id}"
+        record(session, actor, Action.LINKS_RESET, about, count=len(found), reason=reason)
+    addresses.write_journal()
     return len(found)
 
 
-def disable(actor: Actor, link_id: int) -> Link:
+def reset_practice(actor: Actor, reason: Reason) -> int:
+    """Every live link of every calendar has a new address. Returns how many."""
+    access.require(actor, Permission.SETTINGS)
+    with transaction() as session:
+        found = [link for link in session.scalars(addresses.alive()) if is_live(link)]
+        for link in found:
+            addresses.reset(session, link, reason)
+        record(session, actor, Action.LINKS_RESET, "practice", count=len(found), reason=reason)
+    addresses.write_journal()
+    return len(found)
+
+
+def disable(actor: Actor, link_id: int, reason: Reason | None = None) -> Link:
     """The link shows no appointment from the next request on, for good."""
     with transaction() as session:
         link = access.link(actor, link_id)
         require_live(link)
-        _end(session, link)
-        record(session, actor, Action.LINK_DISABLED, f"link:{link_id}")
-    write_journal()
+        addresses.end(session, link, reason)
+        record(session, actor, Action.LINK_DISABLED, f"link:{link_id}", reason=reason)
+    addresses.write_journal()
     return link
 
 
 def expire(actor: Actor) -> int:
-    """Links whose time is over are ended for good. Returns how many."""
+    """Links and replaced addresses whose time is over are ended for good. Returns how many."""
     now = clock.now()
     with transaction() as session:
-        late = session.scalars(
-            select(Link).where(Link.disabled_at.is_(None), Link.expires_at <= now)
-        ).all()
+        late = list(
+            session.scalars(select(Link).where(Link.disabled_at.is_(None), Link.expires_at <= now))
+        )
+        days = practice.get(session).longest_link_days
+        if days is not None:
+            late += session.scalars(addresses.older_than(days))
         for link in late:
-            _end(session, link)
+            addresses.end(session, link)
             record(session, actor, Action.LINK_EXPIRED, f"link:{link.id}")
-    write_journal()
-    return len(late)
+        replaced = addresses.retire_late(session)
+        for link in replaced:
+            record(session, actor, Action.OLD_ADDRESS_ENDED, f"link:{link.id}")
+    addresses.write_journal()
+    return len(late) + len(replaced)
 
 
 def address(link: Link) -> str | None:
     """The link's https (or, without TLS, http) address; None once it is dead."""
-    for token in link.tokens:
-        if token.retired_at is None and token.sealed is not None:
-            secret = sealing.unseal(token.sealed, token.digest)
-            return f"{current().config.base_url}/cal/{secret}/{file_name(name(link.calendar))}"
-    return None
+    token = addresses.current(link)
+    if token is None or token.sealed is None:
+        return None
+    secret = sealing.unseal(token.sealed, token.digest)
+    return f"{current().config.base_url}/cal/{secret}/{file_name(name(link.calendar))}"
 
 
 def file_name(calendar_name: str) -> str:
@@ -219,178 +359,44 @@ def file_name(calendar_name: str) -> str:
     return f"{'-'.join(words)[:40].strip('-') or 'calendar'}.ics"
 
 
-def make_code(actor: Actor, link_id: int, lifetime: timedelta = QR_LIFETIME) -> tuple[str, Code]:
-    """A code that opens the phone's page of the link; its text exists only here."""
-    text = tokens.new_code()
-    with transaction() as session:
-        link = access.link(actor, link_id)
-        require_live(link)
-        now = clock.now()
-        code = Code(
-            digest=tokens.digest(text),
-            link=link,
-            made_by_id=actor.user_id,
-            created_at=now,
-            expires_at=now + lifetime,
-        )
-        session.add(code)
-        record(session, actor, Action.CODE_MADE, f"link:{link_id}")
-    return text, code
-
-
-def code_address(text: str) -> str:
-    return f"{current().config.base_url}/add/{text}"
-
-
-def look_at_code(text: str, browser: str | None) -> Opened:
-    """What the code opens for this browser; looking spends nothing. Raises Conflict."""
-    return _opened(_usable_code(text, browser), browser)
-
-
-def spend_code(text: str, browser: str | None) -> tuple[Opened, str]:
-    """The code belongs to this browser from now on; returns the browser's secret too.
-
-    Of several presses at once one wins. Raises Conflict for a spent, late or
-    unknown code.
-    """
-    with transaction() as session:
-        code = _usable_code(text, browser)
-        if code.spent_at is None:
-            browser = browser or tokens.new_code()
-            code.spent_at, code.browser = clock.now(), tokens.digest(browser)
-            record(session, access.PHONE, Action.CODE_SPENT, f"link:{code.link_id}")
-        assert browser is not None
-        return _opened(code, browser), browser
-
-
-def end_all_of_clinician(session: Session, clinician_id: int) -> None:
-    """In the transaction under way: the clinician's calendar has no live link any more."""
-    of_clinician = (
-        select(Link)
-        .join(Calendar)
-        .where(Link.disabled_at.is_(None), Calendar.clinician_id == clinician_id)
-    )
-    for link in session.scalars(of_clinician).all():
-        _end(session, link)
-
-
-def end_all_of_user(session: Session, user: User) -> None:
-    """In the transaction under way: whatever the user could read outside is dead."""
-    if user.clinician is not None:
-        end_all_of_clinician(session, user.clinician.id)
-    for link in session.scalars(_made_by(user)).all():
-        _end(session, link)
-    # Whoever drew a code for a colleague's link could still have its address by it.
-    session.execute(delete(Code).where(Code.made_by_id == user.id))
-
-
-def end_out_of_reach(session: Session, user: User) -> None:
-    """In the transaction under way: the user's role has changed; what the user made for
-    calendars of others is dead if they are no longer the user's to share.
-    """
-    actor = access.actor_for(user)
-    for link in session.scalars(_made_by(user)).all():
-        if not access.may_share(actor, link.calendar):
-            _end(session, link)
-    for code in session.scalars(select(Code).where(Code.made_by_id == user.id)).all():
-        if not access.may_share(actor, code.link.calendar):
-            session.delete(code)
-
-
-def _made_by(user: User) -> Select[Link]:
-    return select(Link).where(Link.disabled_at.is_(None), Link.created_by_id == user.id)
-
-
-def write_journal() -> None:
-    """Every retired token stands in the journal outside the database.
-
-    Called after the transaction that retired it, and by the worker, so that a
-    crash in between leaves no gap.
-    """
-    dead = db.session.scalars(select(Token.digest).where(Token.retired_at.is_not(None)))
-    current().journal.add(dead, clock.now())
-
-
-def _add(session: Session, actor: Actor, calendar: Calendar, label: str, mode: DisplayMode) -> Link:
+def _add(session: Session, actor: Actor, calendar: Calendar, link: Link) -> Link:
     if calendar.clinician is not None and calendar.clinician.archived_at is not None:
         raise Conflict("This clinician has left the practice; the calendar cannot be shared.")
-    link = Link(
-        calendar=calendar,
-        label=label,
-        mode=mode,
-        changed_at=calendars.stamp(session),
-        created_at=clock.now(),
-        created_by_id=actor.user_id,
-    )
+    link.calendar, link.created_by_id = calendar, actor.user_id
+    link.created_at, link.changed_at = clock.now(), calendars.stamp(session)
     session.add(link)
-    _issue(link)
+    addresses.issue(link)
     session.flush()
-    record(session, actor, Action.LINK_CREATED, f"link:{link.id}", mode=mode.value)
+    record(session, actor, Action.LINK_CREATED, f"link:{link.id}", mode=link.mode.value)
     return link
 
 
-def _issue(link: Link) -> None:
-    secret = tokens.new_token()
-    digest = tokens.digest(secret)
-    link.tokens.append(
-        Token(digest=digest, sealed=sealing.seal(secret, digest), created_at=clock.now())
+def _choose(link: Link, choices: Choices, days_back: int | None, months_ahead: int | None) -> None:
+    link.shows_location, link.shows_type = choices.location, choices.type
+    link.telehealth = choices.telehealth
+    link.shows_time_off, link.shows_cancelled = choices.time_off, choices.cancelled
+    link.days_back, link.months_ahead = days_back, months_ahead
+
+
+def _facts(link: Link) -> dict[str, object]:
+    """What can be chosen of a link, by the words that the audit uses."""
+    chosen = (
+        "label mode agreement expires_at shows_location shows_type telehealth shows_time_off "
+        "shows_cancelled days_back months_ahead"
     )
+    return {fact: getattr(link, fact) for fact in chosen.split()}
 
 
-def _retire(session: Session, link: Link) -> None:
-    for token in link.tokens:
-        if token.retired_at is None:
-            token.retired_at = clock.now()
-            token.sealed = None
-    # A code that went out before would hand over the new address.
-    session.execute(delete(Code).where(Code.link_id == link.id))
+def _shown(link: Link) -> tuple[object, ...]:
+    """All that the link's feed depends on, beside the schedule and the practice."""
+    return shown_mode(link), link.choices, link.days_back, link.months_ahead
 
 
-def _reset(session: Session, link: Link) -> None:
-    _retire(session, link)
-    _issue(link)
-    link.changed_at = calendars.stamp(session)
-    link.read_at = link.read_by = None
-
-
-def _end(session: Session, link: Link) -> None:
-    _retire(session, link)
-    link.disabled_at = clock.now()
+def _raise(session: Session, link: Link) -> None:
+    link.revision += 1
     link.changed_at = calendars.stamp(session)
 
 
-def _check_mode(session: Session, mode: DisplayMode, confirmed: bool) -> None:
-    ceiling = practice.get(session).ceiling
-    if mode.disclosure > ceiling.disclosure:
-        raise Refused(
-            f"Your practice allows at most: {MODE_WORDS[ceiling]}. "
-            "An administrator can change that under Settings."
-        )
-    if mode is DisplayMode.FULL_NAME and not confirmed:
-        raise ConfirmationNeeded(
-            "Full names in a calendar service that has no agreement with your practice "
-            "are a HIPAA violation. Confirm that yours has one."
-        )
-
-
-def _usable_code(text: str, browser: str | None) -> Code:
-    code = db.session.scalar(select(Code).where(Code.digest == tokens.digest(text)))
-    if code is None or code.expires_at <= clock.now() or not is_live(code.link):
-        raise NotFound("This code is no longer valid. Draw a new QR code or e-mail a new link.")
-    if code.spent_at is None:
-        return code
-    if browser is None or code.browser != tokens.digest(browser):
-        raise NotFound(
-            "This code was used already, on another device or browser. "
-            "Draw a new QR code or e-mail a new link."
-        )
-    return code
-
-
-def _opened(code: Code, browser: str | None) -> Opened:
-    bound = code.spent_at is not None and browser is not None
-    return Opened(
-        calendar_name=name(code.link.calendar),
-        address=address(code.link) if bound else None,
-        expires_at=code.expires_at,
-    )
+def _created_at(link: Link) -> datetime:
+    token = addresses.current(link)
+    return token.created_at if token else link.created_at

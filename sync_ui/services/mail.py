@@ -1,21 +1,40 @@
 """Mail: owed in the change's own transaction, sent afterwards by the worker."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from sync_ui import clock
 from sync_ui.errors import Invalid, Refused, SyncError, Unavailable
 from sync_ui.gateways.smtp import MailError, Server
-from sync_ui.models import Mail, MailKind, User, db, transaction
+from sync_ui.models import Link, Mail, MailKind, User, db, transaction
 from sync_ui.models.installation import current
-from sync_ui.services import access, links
+from sync_ui.services import access, codes, links
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 
 SUBJECT = "Your calendar link"
+
+# What a message is about; the page that it names says more, to whoever may see it.
+NOTICES = {
+    MailKind.NEW_READER: (
+        "Somebody new reads a calendar link",
+        "A calendar link of yours was read by an app, a program or from a network "
+        "that had not read it before. If that was you, say so on its page. "
+        "If it was not, reset the link there.",
+    ),
+    MailKind.SILENT: (
+        "Is your phone still connected?",
+        "A calendar app that read a link of yours on most days has not read it for three days. "
+        "Look whether it still shows your schedule.",
+    ),
+}
+
+# One of a kind for each link is enough.
+BETWEEN_NOTICES = timedelta(days=1)
 
 MOST_ATTEMPTS = 8
 
@@ -42,13 +61,42 @@ def owe_link(actor: Actor, link_id: int) -> Mail:
     return mail
 
 
+def owner(link: Link) -> User | None:
+    """Who is told of what happens to the link: the clinician, or else whoever made it."""
+    clinician = link.calendar.clinician
+    found = clinician.user if clinician is not None and clinician.user else link.created_by
+    return found if found is not None and found.disabled_at is None else None
+
+
+def owe_notice(session: Session, link: Link, kind: MailKind) -> bool:
+    """In the transaction under way: the link's owner gets a notice, if they want such mail.
+
+    Nothing is owed where no mail can be sent, nor within a day of the last one.
+    """
+    user = owner(link)
+    if user is None or not user.mails_notices or not is_configured():
+        return False
+    now = clock.now()
+    latest = last_notice(session, link.id, kind)
+    if latest is not None and latest > now - BETWEEN_NOTICES:
+        return False
+    session.add(Mail(kind=kind, user_id=user.id, link_id=link.id, created_at=now, due_at=now))
+    return True
+
+
+def last_notice(session: Session, link_id: int, kind: MailKind) -> datetime | None:
+    """When one of this kind was last owed."""
+    of_kind = select(Mail.created_at).where(Mail.link_id == link_id, Mail.kind == kind)
+    return session.scalar(of_kind.order_by(Mail.created_at.desc()).limit(1))
+
+
 def mailto(actor: Actor, link_id: int) -> str:
     """The same message for the user's own mail program, as a mailto: address (RFC 6068)."""
     user = db.session.get(User, actor.user_id)
     if user is None:
         raise Invalid("Only a signed-in user has an address to send the link to.")
     email = user.email
-    code, _ = links.make_code(actor, link_id, links.MAIL_LIFETIME)
+    code, _ = codes.make(actor, link_id, codes.MAIL_LIFETIME)
     body = quote(_text(code).replace("\n", "\r\n"))
     return f"mailto:{quote(email)}?subject={quote(SUBJECT)}&body={body}"
 
@@ -79,14 +127,13 @@ def _send(server: Server, mail_id: int) -> bool:
             return False
         mail.attempts += 1
         mail.due_at = clock.now() + timedelta(minutes=2**mail.attempts)
-        user, link_id = mail.user, mail.link_id
+        user, link_id, kind = mail.user, mail.link_id, mail.kind
         actor, to, out = access.actor_for(user), user.email, user.disabled_at is not None
     try:
         assert link_id is not None
         if out:
             raise Refused("This user is disabled.")
-        code, _ = links.make_code(actor, link_id, links.MAIL_LIFETIME)
-        server.send(to, SUBJECT, _text(code))
+        server.send(to, *_message(actor, link_id, kind))
     except MailError as error:
         log.warning("Mail %s was not sent: %s", mail_id, error)
         _note_failure(mail_id, str(error), final=error.permanent)
@@ -109,11 +156,23 @@ def _note_failure(mail_id: int, reason: str, *, final: bool) -> None:
             mail.attempts = MOST_ATTEMPTS
 
 
+def _message(actor: Actor, link_id: int, kind: MailKind) -> tuple[str, str]:
+    """Subject and text: no name, no label, and no secret but a code that works once."""
+    if kind is MailKind.LINK:
+        code, _ = codes.make(actor, link_id, codes.MAIL_LIFETIME)
+        return SUBJECT, _text(code)
+    link = access.link(actor, link_id)
+    links.require_live(link)
+    subject, text = NOTICES[kind]
+    page = f"{current().config.base_url}/calendars/{links.key(link.calendar)}/links/{link_id}"
+    return subject, f"{text}\n\n{page}\n\nYou can turn such messages off on your account's page.\n"
+
+
 def _text(code: str) -> str:
-    hours = int(links.MAIL_LIFETIME.total_seconds() // 3600)
+    hours = int(codes.MAIL_LIFETIME.total_seconds() // 3600)
     return (
         "Open this page on the phone or computer that shall show your schedule:\n\n"
-        f"{links.code_address(code)}\n\n"
+        f"{codes.address(code)}\n\n"
         f"It works once, within {hours} hours. Whoever opens it first can read the calendar, "
         "so do not forward this message.\n"
     )

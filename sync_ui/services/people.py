@@ -10,7 +10,7 @@ from sync_ui.domain import colours
 from sync_ui.domain.colours import Colour
 from sync_ui.domain.roles import Permission
 from sync_ui.models import Calendar, Clinician, User, db, transaction
-from sync_ui.services import access, calendars, links
+from sync_ui.services import access, addresses, calendars, offboarding
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 from sync_ui.services.practice import checked_name
@@ -58,9 +58,9 @@ def archive(actor: Actor, clinician_id: int) -> None:
     with transaction() as session:
         leaver = clinician(clinician_id)
         leaver.archived_at = leaver.archived_at or clock.now()
-        links.end_all_of_clinician(session, clinician_id)
+        offboarding.end_all_of_clinician(session, clinician_id)
         record(session, actor, Action.CLINICIAN_ARCHIVED, f"clinician:{clinician_id}")
-    links.write_journal()
+    addresses.write_journal()
 
 
 def add_clinician(session: Session, name: str, user: User | None = None) -> Clinician:

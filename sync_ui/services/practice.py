@@ -3,20 +3,21 @@
 from zoneinfo import available_timezones
 
 import regex
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from sync_ui.domain import tokens
 from sync_ui.domain.event import HOME_VISIT, TELEHEALTH, DisplayMode
 from sync_ui.domain.roles import Permission, Role
 from sync_ui.errors import Conflict, Invalid
-from sync_ui.models import Location, Practice, User, db, transaction
-from sync_ui.services import access, calendars
+from sync_ui.models import Calendar, Location, Practice, User, db, transaction
+from sync_ui.services import access, addresses, calendars, offboarding
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 
 MOST_MONTHS_AHEAD = 24
 MOST_DAYS_BACK = 366
+MOST_LINK_DAYS = 3660
 
 # Control characters and halves of surrogate pairs.
 _HIDDEN = regex.compile(r"[\p{Cc}\p{Cs}]")
@@ -59,28 +60,103 @@ def change(
     *,
     name: str,
     zone: str,
-    ceiling: DisplayMode,
     days_back: int,
     months_ahead: int,
+    ceiling: DisplayMode | None = None,
 ) -> None:
-    """The practice is called so, and its feeds show no more than `ceiling`.
+    """The practice is called so, and its feeds reach so far.
 
     Holds for existing links at their next reading. Raises Invalid, Refused.
     """
     access.require(actor, Permission.SETTINGS)
     name = checked_name(name)
     check_zone(zone)
+    check_window(days_back, months_ahead)
+    with transaction() as session:
+        found = get(session)
+        found.name, found.zone, found.ceiling = name, zone, ceiling or found.ceiling
+        found.days_back, found.months_ahead = days_back, months_ahead
+        calendars.raise_policy(session, calendars.stamp(session))
+        record(session, actor, Action.PRACTICE_CHANGED, "practice")
+
+
+def change_policy(
+    actor: Actor,
+    *,
+    ceiling: DisplayMode,
+    longest_link_days: int | None,
+    wants_agreement: bool,
+    schedulers_share_practice: bool,
+) -> int:
+    """Feeds show no more than this, existing links too, from their next reading on.
+
+    Links that are older than the longest life, and practice-wide ones of
+    schedulers who may no longer share that calendar, end at once. Returns how
+    many. Raises Invalid, Refused.
+    """
+    access.require(actor, Permission.SETTINGS)
+    if longest_link_days is not None and not 1 <= longest_link_days <= MOST_LINK_DAYS:
+        raise Invalid(
+            f"A link can live 1 to {MOST_LINK_DAYS} days. Leave the field empty for no limit."
+        )
+    with transaction() as session:
+        found = get(session)
+        shown = (found.ceiling, found.wants_agreement)
+        found.ceiling, found.wants_agreement = ceiling, wants_agreement
+        if shown != (ceiling, wants_agreement):
+            calendars.raise_policy(session, calendars.stamp(session))
+        found.longest_link_days = longest_link_days
+        found.schedulers_share_practice = schedulers_share_practice
+        ended = _end_against_policy(session)
+        detail = {
+            "ceiling": ceiling.value,
+            "longest_link_days": longest_link_days,
+            "wants_agreement": wants_agreement,
+            "schedulers_share_practice": schedulers_share_practice,
+            "ended": ended,
+        }
+        record(session, actor, Action.POLICY_CHANGED, "practice", **detail)
+    addresses.write_journal()
+    return ended
+
+
+def would_end(*, longest_link_days: int | None, schedulers_share_practice: bool) -> int:
+    """How many live links such a policy would end at once."""
+    against: list[ColumnElement[bool]] = []
+    if longest_link_days is not None:
+        against.append(addresses.is_older_than(longest_link_days))
+    if not schedulers_share_practice:
+        against.append(Calendar.clinician_id.is_(None) & (User.role == Role.SCHEDULER))
+    ending = addresses.alive().join(Calendar).outerjoin(User).where(or_(false(), *against))
+    return len(db.session.scalars(ending).all())
+
+
+def _end_against_policy(session: Session) -> int:
+    found = get(session)
+    days, shared = found.longest_link_days, found.schedulers_share_practice
+    ended = would_end(longest_link_days=days, schedulers_share_practice=shared)
+    if days is not None:
+        for link in session.scalars(addresses.older_than(days)).all():
+            addresses.end(session, link)
+    if not shared:
+        offboarding.end_out_of_reach_of_schedulers(session)
+    return ended
+
+
+def check_window(days_back: int, months_ahead: int) -> None:
+    """Raises Invalid."""
     if not 0 <= days_back <= MOST_DAYS_BACK or not 1 <= months_ahead <= MOST_MONTHS_AHEAD:
         raise Invalid(
             f"Feeds can reach 0 to {MOST_DAYS_BACK} days back "
             f"and 1 to {MOST_MONTHS_AHEAD} months ahead."
         )
-    with transaction() as session:
-        found = get(session)
-        found.name, found.zone, found.ceiling = name, zone, ceiling
-        found.days_back, found.months_ahead = days_back, months_ahead
-        calendars.raise_policy(session, calendars.stamp(session))
-        record(session, actor, Action.PRACTICE_CHANGED, "practice", ceiling=ceiling.value)
+
+
+def american() -> bool:
+    """Whether days are written, weeks begin and clocks go as they do in the United States."""
+    # Where imports take 03/04 for 4 March, too.
+    name = get().zone
+    return name.startswith(("America/", "US/")) or name == "Pacific/Honolulu"
 
 
 def show_internal_ids(actor: Actor, shown: bool) -> None:

@@ -5,10 +5,11 @@ from sqlalchemy.orm import Session
 
 from sync_ui import clock
 from sync_ui.domain.colours import Colour
+from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import Conflict, Invalid
 from sync_ui.models import AppointmentType, db, transaction
-from sync_ui.services import access
+from sync_ui.services import access, calendars
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 from sync_ui.services.practice import checked_name
@@ -43,28 +44,53 @@ def add_usual(session: Session) -> list[AppointmentType]:
     return usual
 
 
-def create(actor: Actor, *, name: str, minutes: int, colour: Colour) -> AppointmentType:
-    """Appointments can be of this type. Raises Invalid, Conflict, Refused."""
+def create(
+    actor: Actor,
+    *,
+    name: str,
+    minutes: int,
+    colour: Colour,
+    ceiling: DisplayMode | None = None,
+) -> AppointmentType:
+    """Appointments can be of this type; links show no more of them than `ceiling`.
+
+    Raises Invalid, Conflict, Refused.
+    """
     access.require(actor, Permission.SETTINGS)
     _check_minutes(minutes)
     with transaction() as session:
         name = _free_name(session, name)
-        added = AppointmentType(name=name, minutes=minutes, colour=colour)
+        added = AppointmentType(name=name, minutes=minutes, colour=colour, ceiling=ceiling)
         session.add(added)
         session.flush()
         record(session, actor, Action.TYPE_CREATED, f"appointment_type:{added.id}")
     return added
 
 
-def change(actor: Actor, type_id: int, *, name: str, minutes: int, colour: Colour) -> None:
-    """Appointments of this type keep their length. Raises Invalid, NotFound, Conflict, Refused."""
+def change(
+    actor: Actor,
+    type_id: int,
+    *,
+    name: str,
+    minutes: int,
+    colour: Colour,
+    ceiling: DisplayMode | None = None,
+) -> None:
+    """Appointments of this type keep their length; links show them so from the next reading on.
+
+    Raises Invalid, NotFound, Conflict, Refused.
+    """
     access.require(actor, Permission.SETTINGS)
     _check_minutes(minutes)
     with transaction() as session:
         found = get(type_id)
-        found.name = _free_name(session, name, type_id)
+        name = _free_name(session, name, type_id)
+        if (name, ceiling) != (found.name, found.ceiling):
+            calendars.raise_type(session, type_id, calendars.stamp(session))
+        found.name, found.ceiling = name, ceiling
         found.minutes, found.colour = minutes, colour
-        record(session, actor, Action.TYPE_CHANGED, f"appointment_type:{type_id}")
+        detail = {"ceiling": ceiling}
+        record(session, actor, Action.TYPE_CHANGED, f"appointment_type:{type_id}", **detail)
 
 
 def archive(actor: Actor, type_id: int) -> None:
@@ -94,6 +120,8 @@ def _free_name(session: Session, name: str, own_id: int | None = None) -> str:
             continue
         if other.archived_at is None:
             raise Conflict("There is a type of this name already.")
+        # Links that show types show the new name.
+        calendars.raise_type(session, other.id, calendars.stamp(session))
         other.name = f"{other.name} (until {other.archived_at:%Y-%m-%d}, {other.id})"
     session.flush()
     return name

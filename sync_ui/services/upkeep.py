@@ -19,7 +19,7 @@ from sync_ui.models import (
     db,
     transaction,
 )
-from sync_ui.services import accounts, changes, links, mail, series, undo, uploads
+from sync_ui.services import accounts, addresses, changes, links, mail, series, undo, uploads
 from sync_ui.services.access import WORKER
 from sync_ui.services.audit import Action, record
 
@@ -32,7 +32,7 @@ def sweep() -> None:
     """Whatever is owed and undone, done: each part by itself, so that one cannot stop another."""
     parts: tuple[Callable[[], object], ...] = (
         lambda: links.expire(WORKER),
-        links.write_journal,
+        addresses.write_journal,
         mail.send_due,
         lambda: series.extend(WORKER),
         clean_up,

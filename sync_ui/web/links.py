@@ -30,7 +30,7 @@ from sync_ui.domain.roles import Permission
 from sync_ui.errors import ConfirmationNeeded, NotFound, SyncError
 from sync_ui.models import Calendar, Link
 from sync_ui.models.installation import current
-from sync_ui.services import access, feeds, links, mail, practice
+from sync_ui.services import access, codes, feeds, links, mail, practice
 from sync_ui.web import dates
 from sync_ui.web.forms import MODES, blame
 from sync_ui.web.signing import actor, guard
@@ -166,8 +166,8 @@ def change_mode(key: str, link_id: int) -> View:
 def draw(key: str, link_id: int) -> View:
     """A QR code with a fresh single-use code; drawn here, never by anyone else."""
     calendar, link = door(key, link_id)
-    text, code = links.make_code(actor(), link_id)
-    drawn = {"svg": _svg(links.code_address(text)), "expires_at": code.expires_at}
+    text, code = codes.make(actor(), link_id)
+    drawn = {"svg": _svg(codes.address(text)), "expires_at": code.expires_at}
     return _page(calendar, link, qr=drawn)
 
 

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from sync_ui.config import ROOT
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Permission
-from sync_ui.services import access, links, practice
+from sync_ui.services import access, limits, links, practice
 from sync_ui.web.signing import actor
 
 blueprint = Blueprint("pages", __name__)
@@ -68,7 +68,7 @@ def robots() -> tuple[str, int, dict[str, str]]:
 
 def mode_words(mode: DisplayMode) -> str:
     """`Initials`, `Internal ID` …: what a badge says."""
-    words = links.MODE_WORDS[mode]
+    words = limits.MODE_WORDS[mode]
     return words[0].upper() + words[1:]
 
 

@@ -5,8 +5,8 @@ from flask import Blueprint, render_template, request, session
 from sync_ui.domain import apps
 from sync_ui.errors import SyncError
 from sync_ui.models.installation import current
-from sync_ui.services import links
-from sync_ui.services.links import Opened
+from sync_ui.services import codes
+from sync_ui.services.codes import Opened
 
 blueprint = Blueprint("phone", __name__)
 
@@ -17,7 +17,7 @@ View = tuple[str, int]
 def look(code: str) -> View:
     """Looking spends nothing: mail scanners look too."""
     try:
-        return _page(links.look_at_code(code, session.get("browser")))
+        return _page(codes.look_at(code, session.get("browser")))
     except SyncError as error:
         return render_template("phone/spent.html", sentence=error.sentence), 410
 
@@ -26,7 +26,7 @@ def look(code: str) -> View:
 def spend(code: str) -> View:
     """A person's press spends the code and binds it to this browser."""
     try:
-        opened, session["browser"] = links.spend_code(code, session.get("browser"))
+        opened, session["browser"] = codes.spend(code, session.get("browser"))
     except SyncError as error:
         return render_template("phone/spent.html", sentence=error.sentence), 410
     return _page(opened)

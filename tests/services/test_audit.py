@@ -12,6 +12,7 @@ from sync_ui.services import (
     appointments,
     changes,
     clients,
+    codes,
     imports,
     links,
     mail,
@@ -96,14 +97,14 @@ USES: dict[str, tuple[Callable[[Practice, Book], object], Callable[..., object],
         lambda p, _: links.disallow(p.unlu, p.unlus_calendar),
         Action.LINKS_DISABLED,
     ),
-    "links.make_code": (
+    "codes.make": (
         lambda p, _: own_link(p),
-        lambda p, link: links.make_code(p.unlu, link),
+        lambda p, link: codes.make(p.unlu, link),
         Action.CODE_MADE,
     ),
-    "links.spend_code": (
-        lambda p, _: links.make_code(p.unlu, own_link(p))[0],
-        lambda _, code: links.spend_code(code, None),
+    "codes.spend": (
+        lambda p, _: codes.make(p.unlu, own_link(p))[0],
+        lambda _, code: codes.spend(code, None),
         Action.CODE_SPENT,
     ),
     "mail.owe_link": (
@@ -317,7 +318,7 @@ def test_a_refused_change_writes_none(practice: Practice, book: Book) -> None:
 def test_the_worker_says_what_it_removed_and_nothing_otherwise(
     practice: Practice, now: Clock
 ) -> None:
-    links.make_code(practice.unlu, own_link(practice))
+    codes.make(practice.unlu, own_link(practice))
     before = entries()
     assert upkeep.clean_up() == 0
     assert entries() == before

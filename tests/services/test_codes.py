@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sync_ui.domain.event import DisplayMode
 from sync_ui.errors import Conflict, NotFound
 from sync_ui.models import AuditEntry, Code, Link, db
-from sync_ui.services import accounts, links
+from sync_ui.services import accounts, codes, links
 from tests.practice import Clock, Practice
 
 
@@ -17,29 +17,29 @@ def own_link(practice: Practice) -> Link:
 
 
 def test_a_look_shows_the_calendars_name_and_no_address(practice: Practice) -> None:
-    text, _ = links.make_code(practice.unlu, own_link(practice).id)
+    text, _ = codes.make(practice.unlu, own_link(practice).id)
 
-    seen = links.look_at_code(text, None)
+    seen = codes.look_at(text, None)
 
     assert (seen.calendar_name, seen.address) == ("Dr. Ünlü", None)
-    opened, browser = links.spend_code(text, None)
+    opened, browser = codes.spend(text, None)
     assert opened.address == links.address(own_link(practice))
-    assert links.look_at_code(text, browser).address == opened.address
+    assert codes.look_at(text, browser).address == opened.address
 
 
 @pytest.mark.parametrize("spelling", [str.upper, lambda t: f"{t}.", lambda t: f"<{t}>"])
 def test_a_code_survives_mail_and_hand(practice: Practice, spelling: Callable[[str], str]) -> None:
-    text, _ = links.make_code(practice.unlu, own_link(practice).id)
+    text, _ = codes.make(practice.unlu, own_link(practice).id)
 
-    assert links.spend_code(spelling(text), None)[0].address is not None
+    assert codes.spend(spelling(text), None)[0].address is not None
 
 
 def test_a_links_token_is_no_code(practice: Practice) -> None:
     address = links.address(own_link(practice)) or ""
-    links.make_code(practice.unlu, own_link(practice).id)
+    codes.make(practice.unlu, own_link(practice).id)
 
     with pytest.raises(NotFound):
-        links.look_at_code(address.split("/")[-2], None)
+        codes.look_at(address.split("/")[-2], None)
 
 
 def end_by_reset(practice: Practice, link: Link) -> None:
@@ -65,51 +65,51 @@ def test_codes_made_before_open_nothing_afterwards(
     practice: Practice, end: Callable[[Practice, Link], None]
 ) -> None:
     link = own_link(practice)
-    waiting, _ = links.make_code(practice.unlu, link.id, links.MAIL_LIFETIME)
-    spent, _ = links.make_code(practice.unlu, link.id)
-    opened, browser = links.spend_code(spent, None)
+    waiting, _ = codes.make(practice.unlu, link.id, codes.MAIL_LIFETIME)
+    spent, _ = codes.make(practice.unlu, link.id)
+    opened, browser = codes.spend(spent, None)
     assert opened.address is not None
-    assert links.look_at_code(waiting, None).calendar_name == "Dr. Ünlü"
+    assert codes.look_at(waiting, None).calendar_name == "Dr. Ünlü"
 
     end(practice, link)
 
     with pytest.raises(NotFound):
-        links.look_at_code(spent, browser)
+        codes.look_at(spent, browser)
     with pytest.raises(NotFound):
-        links.spend_code(waiting, None)
+        codes.spend(waiting, None)
 
 
 def test_a_reset_leaves_the_codes_of_other_links(practice: Practice) -> None:
     tablet = links.create(practice.unlu, practice.unlus_calendar, "Tablet", DisplayMode.BUSY)
-    text, _ = links.make_code(practice.unlu, tablet.id)
+    text, _ = codes.make(practice.unlu, tablet.id)
 
     links.reset(practice.unlu, links.create(practice.unlu, "2", "Phone", DisplayMode.BUSY).id)
 
-    assert links.spend_code(text, None)[0].address == links.address(tablet)
+    assert codes.spend(text, None)[0].address == links.address(tablet)
 
 
 def test_one_browser_can_open_two_codes_and_load_both_again(practice: Practice) -> None:
-    first, _ = links.make_code(practice.sam, links.allow(practice.sam, "practice").id)
-    second, _ = links.make_code(practice.sam, own_link(practice).id)
+    first, _ = codes.make(practice.sam, links.allow(practice.sam, "practice").id)
+    second, _ = codes.make(practice.sam, own_link(practice).id)
 
-    one, browser = links.spend_code(first, None)
-    two, browser = links.spend_code(second, browser)
+    one, browser = codes.spend(first, None)
+    two, browser = codes.spend(second, browser)
 
-    assert links.look_at_code(first, browser) == one
-    assert links.look_at_code(second, browser) == two
+    assert codes.look_at(first, browser) == one
+    assert codes.look_at(second, browser) == two
     with pytest.raises(NotFound):
-        links.look_at_code(first, "2" * 26)
+        codes.look_at(first, "2" * 26)
 
 
 def test_a_late_code_opens_nothing(practice: Practice, now: Clock) -> None:
-    text, _ = links.make_code(practice.unlu, own_link(practice).id)
+    text, _ = codes.make(practice.unlu, own_link(practice).id)
     now.move(minutes=9, seconds=59)
-    assert links.look_at_code(text, None).calendar_name == "Dr. Ünlü"
+    assert codes.look_at(text, None).calendar_name == "Dr. Ünlü"
 
     now.move(seconds=1)
 
     with pytest.raises(NotFound):
-        links.spend_code(text, None)
+        codes.spend(text, None)
 
 
 def test_a_dead_link_gets_no_code(practice: Practice) -> None:
@@ -117,12 +117,12 @@ def test_a_dead_link_gets_no_code(practice: Practice) -> None:
     links.disable(practice.unlu, link.id)
 
     with pytest.raises(Conflict):
-        links.make_code(practice.unlu, link.id)
+        codes.make(practice.unlu, link.id)
 
 
 def test_neither_database_nor_audit_knows_a_codes_text(practice: Practice) -> None:
-    text, _ = links.make_code(practice.unlu, own_link(practice).id)
-    _, browser = links.spend_code(text, None)
+    text, _ = codes.make(practice.unlu, own_link(practice).id)
+    _, browser = codes.spend(text, None)
 
     kept = [repr(code.__dict__) for code in db.session.scalars(select(Code))]
     kept += [repr(entry.__dict__) for entry in db.session.scalars(select(AuditEntry))]

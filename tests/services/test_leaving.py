@@ -6,7 +6,7 @@ from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
 from sync_ui.errors import NotFound
 from sync_ui.models import Link, db
-from sync_ui.services import access, accounts, feeds, links
+from sync_ui.services import access, accounts, codes, feeds, links
 from tests.practice import Practice, token_of
 
 
@@ -68,7 +68,7 @@ def test_what_no_row_can_have_as_its_id_is_not_found(practice: Practice, row_id:
 def opens(code: str) -> bool:
     """Whether somebody's browser gets in by it."""
     try:
-        links.spend_code(code, None)
+        codes.spend(code, None)
     except NotFound:
         return False
     return True
@@ -78,27 +78,27 @@ def test_codes_that_a_leaver_drew_for_colleagues_open_nothing(practice: Practice
     """SECURITY Z3: a code in the leaver's own mailbox would hand over a link that goes on."""
     annas = links.create(practice.anna, practice.annas_calendar, "Phone", DisplayMode.BUSY)
     drawn, mailed = (
-        links.make_code(practice.sam, annas.id, lifetime)[0]
-        for lifetime in (links.QR_LIFETIME, links.MAIL_LIFETIME)
+        codes.make(practice.sam, annas.id, lifetime)[0]
+        for lifetime in (codes.QR_LIFETIME, codes.MAIL_LIFETIME)
     )
-    bound, browser = links.make_code(practice.sam, annas.id)[0], "Sam's browser"
-    links.spend_code(bound, browser)
-    annas_own = links.make_code(practice.anna, annas.id)[0]
+    bound, browser = codes.make(practice.sam, annas.id)[0], "Sam's browser"
+    codes.spend(bound, browser)
+    annas_own = codes.make(practice.anna, annas.id)[0]
 
     accounts.disable_user(practice.ada, practice.sam.user_id or 0)
 
     assert states(annas) == ["live"]
     assert [opens(code) for code in (drawn, mailed)] == [False, False]
     with pytest.raises(NotFound):
-        links.look_at_code(bound, browser)
+        codes.look_at(bound, browser)
     assert opens(annas_own)
 
 
 def test_codes_that_others_drew_for_a_leavers_calendar_open_nothing(practice: Practice) -> None:
     """SECURITY Z3, L13."""
     annas = links.create(practice.sam, practice.annas_calendar, "Tablet", DisplayMode.BUSY)
-    code = links.make_code(practice.sam, annas.id)[0]
-    assert links.look_at_code(code, None).calendar_name == "Anna Bergström"
+    code = codes.make(practice.sam, annas.id)[0]
+    assert codes.look_at(code, None).calendar_name == "Anna Bergström"
 
     accounts.disable_user(practice.ada, practice.anna.user_id or 0)
 
@@ -117,7 +117,7 @@ def test_codes_out_of_reach_of_a_new_role_open_nothing(practice: Practice) -> No
     assert own_calendar is not None
     own = links.create(scheduler, links.key(own_calendar), "Phone", DisplayMode.BUSY)
     annas = links.create(practice.anna, practice.annas_calendar, "Phone", DisplayMode.BUSY)
-    for_own, for_annas = (links.make_code(scheduler, link.id)[0] for link in (own, annas))
+    for_own, for_annas = (codes.make(scheduler, link.id)[0] for link in (own, annas))
 
     accounts.change_user(practice.ada, sam, name="Sam Rivera", role=Role.CLINICIAN)
 

@@ -10,7 +10,7 @@ from sync_ui.domain.event import DisplayMode
 from sync_ui.errors import ConfirmationNeeded, Conflict, NotFound, Refused, SyncError
 from sync_ui.models import Link, Token, db
 from sync_ui.models.installation import current
-from sync_ui.services import access, accounts, feeds, links, people
+from sync_ui.services import access, accounts, addresses, codes, feeds, links, people
 from sync_ui.services import practice as practices
 from sync_ui.services.access import WORKER
 from tests.practice import ZONE, Book, Clock, Practice
@@ -145,7 +145,7 @@ def test_a_journal_that_missed_a_death_is_mended_by_the_worker(
     (current().config.data_dir / "revoked.log").unlink()
     assert link.tokens[0].digest not in current().journal
 
-    links.write_journal()
+    addresses.write_journal()
 
     assert link.tokens[0].digest in current().journal
 
@@ -203,7 +203,7 @@ def test_a_dead_link_cannot_be_changed(practice: Practice) -> None:
         lambda: links.reset(practice.unlu, link.id),
         lambda: links.disable(practice.unlu, link.id),
         lambda: links.change_mode(practice.unlu, link.id, DisplayMode.BUSY),
-        lambda: links.make_code(practice.unlu, link.id),
+        lambda: codes.make(practice.unlu, link.id),
     ]
     for use in uses:
         with pytest.raises(Conflict):
@@ -221,7 +221,7 @@ def test_clinicians_manage_their_own_calendar_and_no_other(practice: Practice) -
         lambda: links.reset(practice.unlu, annas.id),
         lambda: links.disable(practice.unlu, annas.id),
         lambda: links.reset_all(practice.unlu, practice.annas_calendar),
-        lambda: links.make_code(practice.unlu, annas.id),
+        lambda: codes.make(practice.unlu, annas.id),
     ]
     for use in uses:
         with pytest.raises(NotFound):
@@ -257,7 +257,7 @@ def test_a_disabled_user_loses_own_and_made_links_and_codes(practice: Practice, 
     own = token(links.allow(practice.unlu, practice.unlus_calendar))
     made = links.create(practice.sam, "practice", "Sam's phone", DisplayMode.INITIALS)
     kept = token(links.allow(practice.anna, practice.annas_calendar))
-    code, _ = links.make_code(practice.sam, made.id)
+    code, _ = codes.make(practice.sam, made.id)
     secret = token(made)
     assert practice.unlu.user_id is not None
     assert practice.sam.user_id is not None
@@ -268,54 +268,54 @@ def test_a_disabled_user_loses_own_and_made_links_and_codes(practice: Practice, 
     assert summaries(feeds.read(own)) == summaries(feeds.read(secret)) == NOTICE
     assert summaries(feeds.read(kept)) == []
     with pytest.raises(NotFound):
-        links.look_at_code(code, None)
+        codes.look_at(code, None)
 
 
 def test_a_code_is_spent_by_a_press_and_not_by_a_look(practice: Practice) -> None:
     link = links.allow(practice.unlu, practice.unlus_calendar)
-    code, _ = links.make_code(practice.unlu, link.id)
+    code, _ = codes.make(practice.unlu, link.id)
 
     for _ in range(3):
-        assert links.look_at_code(code, None).address is None
-    opened, browser = links.spend_code(code, None)
+        assert codes.look_at(code, None).address is None
+    opened, browser = codes.spend(code, None)
 
     assert opened.address == links.address(link)
-    assert links.look_at_code(code, browser).address == links.address(link)
+    assert codes.look_at(code, browser).address == links.address(link)
     for stranger in (None, "another browser"):
         with pytest.raises(NotFound):
-            links.look_at_code(code, stranger)
+            codes.look_at(code, stranger)
         with pytest.raises(NotFound):
-            links.spend_code(code, stranger)
+            codes.spend(code, stranger)
 
 
 @pytest.mark.parametrize(
-    ("lifetime", "minutes"), [(links.QR_LIFETIME, 10), (links.MAIL_LIFETIME, 24 * 60)]
+    ("lifetime", "minutes"), [(codes.QR_LIFETIME, 10), (codes.MAIL_LIFETIME, 24 * 60)]
 )
 def test_a_code_dies_of_age_also_in_the_browser_that_spent_it(
     practice: Practice, now: Clock, lifetime: timedelta, minutes: int
 ) -> None:
     link = links.allow(practice.unlu, practice.unlus_calendar)
-    code, _ = links.make_code(practice.unlu, link.id, lifetime)
-    _, browser = links.spend_code(code, None)
+    code, _ = codes.make(practice.unlu, link.id, lifetime)
+    _, browser = codes.spend(code, None)
     now.move(minutes=minutes, seconds=-1)
-    assert links.look_at_code(code, browser).address is not None
+    assert codes.look_at(code, browser).address is not None
 
     now.move(seconds=1)
 
     with pytest.raises(NotFound):
-        links.look_at_code(code, browser)
+        codes.look_at(code, browser)
 
 
 def test_of_twenty_presses_at_once_one_wins(app: Flask, practice: Practice) -> None:
     link = links.allow(practice.unlu, practice.unlus_calendar)
-    code, _ = links.make_code(practice.unlu, link.id)
+    code, _ = codes.make(practice.unlu, link.id)
     db.session.rollback()
     won, lost = [], []
 
     def press() -> None:
         with app.app_context():
             try:
-                won.append(links.spend_code(code, None))
+                won.append(codes.spend(code, None))
             except SyncError as error:
                 lost.append(error)
 

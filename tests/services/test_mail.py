@@ -21,12 +21,12 @@ from sync_ui.domain.event import DisplayMode
 from sync_ui.errors import Conflict, Invalid, NotFound, Unavailable
 from sync_ui.gateways.smtp import MailError, Server
 from sync_ui.models import Mail, db, transaction
-from sync_ui.services import accounts, check, links, mail, upkeep
+from sync_ui.services import accounts, check, codes, links, mail, upkeep
 from sync_ui.services.access import COMMAND
 from tests.practice import Clock, Practice, token_of
 
 SEND = Server.send
-MAKE_CODE = links.make_code
+MAKE_CODE = codes.make
 
 
 @dataclass
@@ -154,7 +154,7 @@ def test_a_link_goes_to_the_users_own_address_as_a_page_that_works_once(
     assert envelope.sender.startswith("FROM:<calendar@example.com>")
     assert envelope.message["To"] == "unlu@example.com"
     assert envelope.message["Subject"] == "Your calendar link"
-    opened, _ = links.spend_code(envelope.code, None)
+    opened, _ = codes.spend(envelope.code, None)
     link = links.allow(practice.unlu, practice.unlus_calendar)
     assert opened.address == links.address(link)
     assert token_of(link) not in envelope.data.decode()
@@ -169,13 +169,13 @@ def test_the_mailed_code_lives_a_day_and_a_mail_scanner_does_not_spend_it(
     mail.send_due()
     code = sink.taken[0].code
     for _ in range(3):
-        links.look_at_code(code, None)
+        codes.look_at(code, None)
 
     now.move(hours=23, minutes=59)
-    assert links.spend_code(code, None)[0].address is not None
+    assert codes.spend(code, None)[0].address is not None
     now.move(minutes=1)
     with pytest.raises(NotFound):
-        links.look_at_code(code, None)
+        codes.look_at(code, None)
 
 
 def test_a_worker_killed_after_its_claim_loses_nothing(
@@ -274,9 +274,9 @@ def test_a_busy_database_is_no_reason_to_give_up(
     def busy(*_: object) -> None:
         raise Unavailable("The database is busy.")
 
-    monkeypatch.setattr(links, "make_code", busy)
+    monkeypatch.setattr(codes, "make", busy)
     assert mail.send_due() == 0
-    monkeypatch.setattr(links, "make_code", MAKE_CODE)
+    monkeypatch.setattr(codes, "make", MAKE_CODE)
     now.move(minutes=2)
 
     assert mail.send_due() == 1
@@ -351,7 +351,7 @@ def test_the_message_for_the_users_own_program_is_the_same(practice: Practice) -
     assert query["subject"] == ["Your calendar link"]
     assert token_of(link) not in query["body"][0]
     [code] = re.findall(r"/add/(\w+)", query["body"][0])
-    assert links.spend_code(code, None)[0].address == links.address(link)
+    assert codes.spend(code, None)[0].address == links.address(link)
 
 
 def test_a_bad_message_does_not_hold_up_the_others(

@@ -10,7 +10,7 @@ from sync_ui import clock
 from sync_ui.domain.event import DisplayMode
 from sync_ui.models import AuditEntry, Code, Row, Session, SignInFailure, db
 from sync_ui.models.installation import current
-from sync_ui.services import accounts, links, mail, upkeep
+from sync_ui.services import accounts, addresses, codes, links, mail, upkeep
 from tests.practice import NOW, PASSWORD, Clock, Practice, token_of
 
 
@@ -21,13 +21,13 @@ def count(table: type[Row]) -> int:
 
 def test_what_is_over_is_removed_and_what_is_not_stays(practice: Practice, now: Clock) -> None:
     link = links.allow(practice.unlu, practice.unlus_calendar)
-    links.make_code(practice.unlu, link.id)
+    codes.make(practice.unlu, link.id)
     accounts.sign_in("anna@example.com", PASSWORD, "net")
     with pytest.raises(Exception, match="do not belong together"):
         accounts.sign_in("anna@example.com", "wrong", "another net")
     assert upkeep.clean_up() == 0
     now.move(hours=23)
-    links.make_code(practice.unlu, link.id)
+    codes.make(practice.unlu, link.id)
 
     now.move(hours=1, minutes=11)
     accounts.sign_in("anna@example.com", PASSWORD, "net")
@@ -58,7 +58,7 @@ def test_a_sweep_changes_nothing_the_second_time(practice: Practice, now: Clock)
 
 @pytest.mark.parametrize(
     ("part", "name"),
-    [(links, "expire"), (links, "write_journal"), (mail, "send_due"), (upkeep, "clean_up")],
+    [(links, "expire"), (addresses, "write_journal"), (mail, "send_due"), (upkeep, "clean_up")],
 )
 def test_a_part_that_fails_stops_no_other(
     practice: Practice,
@@ -98,7 +98,7 @@ def test_a_death_that_missed_the_journal_gets_there(
 ) -> None:
     link = links.allow(practice.unlu, practice.unlus_calendar)
     with monkeypatch.context() as killed:
-        killed.setattr(links, "write_journal", lambda: None)
+        killed.setattr(addresses, "write_journal", lambda: None)
         links.disable(practice.unlu, link.id)
     digest = link.tokens[0].digest
     assert current().journal.died_at(digest) is None

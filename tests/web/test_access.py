@@ -27,7 +27,7 @@ from sync_ui.models import (
     db,
     transaction,
 )
-from sync_ui.services import accounts, changes, clients, links, people, series
+from sync_ui.services import accounts, changes, clients, codes, links, people, series
 from sync_ui.services.access import Actor
 from sync_ui.services.plans import Plan
 from sync_ui.services.series import Scope
@@ -186,7 +186,7 @@ class Things:
         self.appointment = book(self.client, actor=owner).id
         self.link = links.create(owner, self.key, f"Link {number}", DisplayMode.INITIALS)
         self.token = (links.address(self.link) or "").split("/")[4]
-        self.code, _ = links.make_code(owner, self.link.id)
+        self.code, _ = codes.make(owner, self.link.id)
         with transaction() as session:
             # A user, a clinician and a place that nobody else needs.
             user = accounts.add_user(

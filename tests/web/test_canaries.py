@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from sync_ui.domain.event import DisplayMode, Kind
 from sync_ui.models import AuditEntry, Client, Link, db
-from sync_ui.services import access, clients, links
+from sync_ui.services import access, clients, codes, links
 from sync_ui.services import practice as practices
 from sync_ui.services.access import Actor
 from tests.practice import PASSWORD, Book, Practice, csrf_token
@@ -205,7 +205,7 @@ def everything(app: Flask, aviary: Aviary, browser_of: BrowserOf) -> Iterator[st
         app.test_client().get(path, headers={"User-Agent": "Google-Calendar-Importer"})
         app.test_client().get(f"{path}?x={CANARIES['first']}")
         app.test_client().put(path, data=CANARIES["note"])
-        code, _ = links.make_code(aviary.anna, link.id)
+        code, _ = codes.make(aviary.anna, link.id)
         yield code
         phone = app.test_client()
         phone.get(f"/add/{code}")

@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from sync_ui.domain.event import DisplayMode
 from sync_ui.models import AuditEntry, Code, Link, db
-from sync_ui.services import links
+from sync_ui.services import codes, links
 from tests.practice import Clock, Practice, csrf_token
 
 SAFARI = (
@@ -28,7 +28,7 @@ def link(practice: Practice) -> Link:
 
 @pytest.fixture
 def code(practice: Practice, link: Link) -> str:
-    text, _ = links.make_code(practice.unlu, link.id)
+    text, _ = codes.make(practice.unlu, link.id)
     return text
 
 
@@ -107,7 +107,7 @@ def test_another_browser_comes_too_late(phone: Phone, code: str, link: Link) -> 
 def test_a_browser_that_spent_another_code_is_another_browser(
     phone: Phone, practice: Practice, code: str, link: Link
 ) -> None:
-    second, _ = links.make_code(practice.unlu, link.id)
+    second, _ = codes.make(practice.unlu, link.id)
     mine, other = phone(), phone()
     press(mine, code)
     press(other, second)
@@ -133,11 +133,11 @@ def test_of_twenty_presses_at_once_one_wins(phone: Phone, code: str, link: Link)
     assert list(db.session.scalars(entries)) == [f"link:{link.id}"]
 
 
-@pytest.mark.parametrize("lifetime", [links.QR_LIFETIME, links.MAIL_LIFETIME])
+@pytest.mark.parametrize("lifetime", [codes.QR_LIFETIME, codes.MAIL_LIFETIME])
 def test_a_code_is_good_until_its_time_is_over(
     phone: Phone, practice: Practice, link: Link, now: Clock, lifetime: timedelta
 ) -> None:
-    text, _ = links.make_code(practice.unlu, link.id, lifetime)
+    text, _ = codes.make(practice.unlu, link.id, lifetime)
     browser = phone()
 
     now.move(seconds=lifetime.total_seconds() - 1)
