@@ -68,20 +68,21 @@ def owner(link: Link) -> User | None:
     return found if found is not None and found.disabled_at is None else None
 
 
-def owe_notice(session: Session, link: Link, kind: MailKind) -> bool:
-    """In the transaction under way: the link's owner gets a notice, if they want such mail.
-
-    Nothing is owed where no mail can be sent, nor within a day of the last one.
-    """
+def wants_notice(session: Session, link: Link, kind: MailKind) -> bool:
+    """Whether the link's owner wants such mail, can have it, and had none of it within a day."""
     user = owner(link)
     if user is None or not user.mails_notices or not is_configured():
         return False
-    now = clock.now()
     latest = last_notice(session, link.id, kind)
-    if latest is not None and latest > now - BETWEEN_NOTICES:
-        return False
-    session.add(Mail(kind=kind, user_id=user.id, link_id=link.id, created_at=now, due_at=now))
-    return True
+    return latest is None or latest <= clock.now() - BETWEEN_NOTICES
+
+
+def owe_notice(session: Session, link: Link, kind: MailKind) -> None:
+    """In the transaction under way: the link's owner gets a notice, if they want one."""
+    user = owner(link)
+    if user is not None and wants_notice(session, link, kind):
+        now = clock.now()
+        session.add(Mail(kind=kind, user_id=user.id, link_id=link.id, created_at=now, due_at=now))
 
 
 def last_notice(session: Session, link_id: int, kind: MailKind) -> datetime | None:

@@ -16,10 +16,22 @@ from sync_ui.models import (
     Mail,
     Session,
     SignInFailure,
+    Visit,
     db,
     transaction,
 )
-from sync_ui.services import accounts, addresses, changes, links, mail, series, undo, uploads
+from sync_ui.services import (
+    accounts,
+    addresses,
+    changes,
+    links,
+    mail,
+    notices,
+    series,
+    undo,
+    uploads,
+    visits,
+)
 from sync_ui.services.access import WORKER
 from sync_ui.services.audit import Action, record
 
@@ -33,6 +45,7 @@ def sweep() -> None:
     parts: tuple[Callable[[], object], ...] = (
         lambda: links.expire(WORKER),
         addresses.write_journal,
+        lambda: notices.tell_silent(WORKER),
         mail.send_due,
         lambda: series.extend(WORKER),
         clean_up,
@@ -47,8 +60,8 @@ def sweep() -> None:
 
 
 def clean_up() -> int:
-    """Spent codes, ended sessions, forgotten uploads, old mail and what would undo old changes
-    and imports are gone. Returns how many.
+    """Spent codes, ended sessions, forgotten uploads, old mail, old visits and what would undo
+    old changes and imports are gone. Returns how many.
     """
     now = clock.now()
     made_before, seen_before = accounts.expired_before(now)
@@ -62,6 +75,7 @@ def clean_up() -> int:
         ),
         delete(Change).where(Change.at < now - changes.KEPT),
         delete(Mail).where(Mail.created_at < now - 30 * KEPT),
+        delete(Visit).where(Visit.last_at < now - visits.KEPT),
     )
     with transaction() as session:
         removed = sum(session.execute(statement).rowcount for statement in over)  # type: ignore[attr-defined]

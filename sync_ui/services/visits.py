@@ -24,11 +24,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from sync_ui import clock
-from sync_ui.domain import apps, networks
+from sync_ui.domain import apps, habits, networks
 from sync_ui.domain.apps import Reader
-from sync_ui.models import Link, Token, Visit, transaction
+from sync_ui.models import Link, MailKind, Token, Visit, db, transaction
 from sync_ui.models.installation import Installation, current
-from sync_ui.services import access
+from sync_ui.services import access, mail
 from sync_ui.services.audit import Action, record
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,8 @@ LONGEST_WAIT = 60.0
 MOST_READERS = 200
 
 CHECK_HEADER = "X-Sync-Check"
+
+KEPT = timedelta(days=90)
 
 _find_reader = lru_cache(1024)(apps.reader)
 
@@ -220,6 +222,39 @@ def note(link_id: int | None, user_agent: str) -> None:
         recorder().note(Seen(0, link_id, user_agent, "", "", now, now))
 
 
+def of_link(link_id: int) -> list[Visit]:
+    """Who has read the link, the latest reading first."""
+    fresh = Visit.last_at > clock.now() - KEPT
+    found = select(Visit).where(Visit.link_id == link_id, fresh)
+    return list(db.session.scalars(found.order_by(Visit.last_at.desc(), Visit.id.desc())))
+
+
+def rhythm(visit: Visit) -> str:
+    """How often it reads, in words: `about every 4 hours`."""
+    return habits.rhythm(visit.first_at, visit.last_at, count=visit.count, days=visit.days)
+
+
+def alive(visits: Iterable[Visit]) -> list[Visit]:
+    """Those of apps, at an address that still works."""
+    now = clock.now()
+    return [
+        visit
+        for visit in visits
+        if visit.reader is Reader.APP
+        and visit.token.retired_at is None
+        and (visit.token.ends_at is None or visit.token.ends_at > now)
+    ]
+
+
+def latest_by_app(visits: Iterable[Visit]) -> list[Visit]:
+    """The latest reading of each app, whatever network it came from."""
+    latest: dict[str, Visit] = {}
+    for visit in visits:
+        if visit.name not in latest or latest[visit.name].last_at < visit.last_at:
+            latest[visit.name] = visit
+    return list(latest.values())
+
+
 def check_header() -> str:
     """What "Check my link" sends in X-Sync-Check, so that it does not count as a visit."""
     return _check_of(clock.now())
@@ -262,15 +297,21 @@ def _tokens(session: Session, batch: Batch) -> dict[int, Token]:
 
 def _store_of_link(session: Session, link: Link, found: list[tuple[Token, Key, Readings]]) -> None:
     visits = list(session.scalars(select(Visit).where(Visit.link_id == link.id)))
-    for token, key, readings in found:
+    for token, asked, readings in found:
+        key = _within_bounds(visits, asked)
         _record_first_of_day(session, visits, key, readings)
         visit = _find_visit(visits, token, key)
-        if visit is None:
-            visit = _first_visit(visits, token, key, readings)
-            session.add(visit)
-            visits.append(visit)
-        else:
+        if visit is not None:
             _count(visit, readings)
+        else:
+            visit = _first_visit(token, key, readings)
+            if not _is_news(link, visits, visit):
+                visit.told_at = visit.first_at
+            session.add(visit)
+            session.flush()
+            visits.append(visit)
+            if visit.told_at is None:
+                _tell_new(session, link, visit)
         known = key.reader is Reader.APP and token.retired_at is None
         if known and (link.read_at or readings.last_at) <= readings.last_at:
             link.read_at, link.read_by = readings.last_at, key.name
@@ -281,10 +322,38 @@ def _record_first_of_day(
 ) -> None:
     """One entry for each link and day on which apps read it, and one for all others."""
     is_app = key.reader is Reader.APP
-    days = [visit.last_at.date() for visit in visits if (visit.reader is Reader.APP) == is_app]
+    days = {visit.last_at.date() for visit in visits if (visit.reader is Reader.APP) == is_app}
     if readings.last_at.date() not in days:
         action = Action.LINK_FIRST_READ if is_app else Action.LINK_OPENED
         record(session, access.PHONE, action, f"link:{key.link_id}", by=key.reader.value)
+
+
+def _within_bounds(visits: list[Visit], key: Key) -> Key:
+    """Names that were made up to fill the table become one."""
+    if len(visits) < MOST_READERS or any(visit.name == key.name for visit in visits):
+        return key
+    return key._replace(name=f"other {key.reader.value}s", network=networks.kind(key.network))
+
+
+def _is_news(link: Link, visits: list[Visit], visit: Visit) -> bool:
+    """Whether this kind of app, or this kind of network, is new to the link.
+
+    What read an address that was reset since counts only if its owner put its
+    notice away. The link's first app is no news: that is how it was meant.
+    """
+    known = [v for v in visits if v.told_at is not None or v.token_id == visit.token_id]
+    of_apps = [v for v in known if v.reader is Reader.APP]
+    if visit.reader is Reader.APP and not of_apps and link.read_at is None:
+        return False
+    names = {v.name for v in known}
+    kinds = {networks.kind(v.network) for v in known}
+    return visit.name not in names or networks.kind(visit.network) not in kinds
+
+
+def _tell_new(session: Session, link: Link, visit: Visit) -> None:
+    mail.owe_notice(session, link, MailKind.NEW_READER)
+    about = {"visit": visit.id, "by": visit.reader.value}
+    record(session, access.PHONE, Action.LINK_NEW_READER, f"link:{link.id}", **about)
 
 
 def _find_visit(visits: list[Visit], token: Token, key: Key) -> Visit | None:
@@ -292,7 +361,7 @@ def _find_visit(visits: list[Visit], token: Token, key: Key) -> Visit | None:
     return next((v for v in visits if (v.token_id, v.name, v.network) == who), None)
 
 
-def _first_visit(visits: list[Visit], token: Token, key: Key, readings: Readings) -> Visit:
+def _first_visit(token: Token, key: Key, readings: Readings) -> Visit:
     return Visit(
         link_id=token.link_id,
         token_id=token.id,

@@ -1,0 +1,126 @@
+"""Notices: what the owner of a link should know of who reads it, until it is put away."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from sync_ui import clock
+from sync_ui.domain import habits
+from sync_ui.domain.apps import Reader
+from sync_ui.models import Link, MailKind, Token, Visit, db, transaction
+from sync_ui.services import access, links, mail, visits
+from sync_ui.services.access import Actor
+from sync_ui.services.audit import Action, record
+
+# A silence that is older is no news any more.
+TOLD_WITHIN = timedelta(days=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """`visit` is the reader that it is about."""
+
+    kind: MailKind
+    visit: Visit
+    words: str
+
+
+def of(link: Link) -> list[Notice]:
+    """What was not put away: new readers first, then apps that fell silent."""
+    found = visits.of_link(link.id)
+    new = [Notice(MailKind.NEW_READER, v, _words_of_new(v)) for v in found if v.told_at is None]
+    silent = [Notice(MailKind.SILENT, v, _words_of_silent(v)) for v in _silent(link, found)]
+    return new + silent
+
+
+def put_away(actor: Actor, visit_id: int) -> Visit:
+    """That was me: no notice of this reader shows any more. Raises NotFound."""
+    with transaction() as session:
+        visit = access.get(Visit, visit_id, "There is no such visit.")
+        access.link(actor, visit.link_id)
+        visit.told_at = clock.now()
+        record(session, actor, Action.NOTICE_PUT_AWAY, f"link:{visit.link_id}", visit=visit_id)
+    return visit
+
+
+def tell_silent(actor: Actor) -> int:
+    """Owners who want such mail hear once of an app that fell silent. Returns of how many links."""
+    if not mail.is_configured():
+        return 0
+    now = clock.now()
+    quiet = (
+        select(Visit.link_id)
+        .join(Token)
+        .where(
+            Visit.reader == Reader.APP,
+            Visit.last_at.between(now - TOLD_WITHIN, now - habits.SILENT_AFTER),
+            Token.retired_at.is_(None),
+        )
+        .distinct()
+    )
+    due = [link_id for link_id in db.session.scalars(quiet) if _is_due(db.session(), link_id)]
+    if not due:
+        return 0
+    with transaction() as session:
+        told = [link_id for link_id in due if _is_due(session, link_id)]
+        for link_id in told:
+            mail.owe_notice(session, session.get_one(Link, link_id), MailKind.SILENT)
+            record(session, actor, Action.LINK_SILENT, f"link:{link_id}")
+    return len(told)
+
+
+def _is_due(session: Session, link_id: int) -> bool:
+    """Whether an app fell silent since the owner was last told so, and they want to be told."""
+    link = session.get_one(Link, link_id)
+    if not mail.wants_notice(session, link, MailKind.SILENT):
+        return False
+    since = clock.now() - TOLD_WITHIN
+    told_at = mail.last_notice(session, link_id, MailKind.SILENT)
+    quiet_since = [visit.last_at for visit in _silent(link, visits.of_link(link_id))]
+    return any(at > max(since, told_at or since) for at in quiet_since)
+
+
+def _silent(link: Link, found: Iterable[Visit]) -> list[Visit]:
+    """The latest visit of each app that read daily and then no more."""
+    if not links.is_live(link):
+        return []
+    alive = visits.alive(found)
+    return [visit for visit in visits.latest_by_app(alive) if _fell_silent(alive, visit)]
+
+
+def _fell_silent(found: Iterable[Visit], latest: Visit) -> bool:
+    """Over all networks that the app came from."""
+    same = [visit for visit in found if visit.name == latest.name]
+    if any(visit.told_at and visit.told_at > latest.last_at for visit in same):
+        return False
+    return habits.fell_silent(
+        min(visit.first_at for visit in same),
+        latest.last_at,
+        days=sum(visit.days for visit in same),
+        now=clock.now(),
+    )
+
+
+def _words_of_new(visit: Visit) -> str:
+    what = {
+        Reader.APP: f"{visit.name} reads this link, from {visit.network}.",
+        Reader.BROWSER: f"Somebody opened this link in {visit.name}, from {visit.network}.",
+        Reader.PREVIEW: (
+            f"{visit.name} looked at this link, from {visit.network}: "
+            "it was pasted or mailed somewhere."
+        ),
+        Reader.SCRIPT: f"{visit.name} read this link, from {visit.network}.",
+    }
+    words = what[visit.reader]
+    return words[0].upper() + words[1:]
+
+
+def _words_of_silent(visit: Visit) -> str:
+    days = (clock.now() - visit.last_at).days
+    return (
+        f"{visit.name} read this link on most days, and has not for {days} days. "
+        "Is your phone still connected?"
+    )
