@@ -23,6 +23,7 @@ class Opened:
     """What the phone's page shows; the address only to the browser that spent the code."""
 
     calendar_name: str
+    disclosure: str
     address: str | None
     expires_at: datetime
 
@@ -90,6 +91,7 @@ def _opened(code: Code, browser: str | None) -> Opened:
     bound = code.spent_at is not None and browser is not None
     return Opened(
         calendar_name=links.name(code.link.calendar),
+        disclosure=links.disclosure(code.link),
         address=links.address(code.link) if bound else None,
         expires_at=code.expires_at,
     )

@@ -74,6 +74,11 @@ def live(calendar: Calendar) -> list[Link]:
     return [link for link in calendar.links if is_live(link)]
 
 
+def every_live() -> list[Link]:
+    """The live links of every calendar."""
+    return [link for link in db.session.scalars(addresses.alive()) if is_live(link)]
+
+
 def ends_at(link: Link) -> datetime | None:
     """When the link ends by itself: its own date, or sooner if the practice lets none live so long.
 
@@ -304,7 +309,7 @@ def reset_practice(actor: Actor, reason: Reason) -> int:
     """Every live link of every calendar has a new address. Returns how many."""
     access.require(actor, Permission.SETTINGS)
     with transaction() as session:
-        found = [link for link in session.scalars(addresses.alive()) if is_live(link)]
+        found = every_live()
         for link in found:
             addresses.reset(session, link, reason)
         record(session, actor, Action.LINKS_RESET, "practice", count=len(found), reason=reason)

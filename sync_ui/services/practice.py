@@ -95,10 +95,7 @@ def change_policy(
     many. Raises Invalid, Refused.
     """
     access.require(actor, Permission.SETTINGS)
-    if longest_link_days is not None and not 1 <= longest_link_days <= MOST_LINK_DAYS:
-        raise Invalid(
-            f"A link can live 1 to {MOST_LINK_DAYS} days. Leave the field empty for no limit."
-        )
+    check_longest_life(longest_link_days)
     with transaction() as session:
         found = get(session)
         shown = (found.ceiling, found.wants_agreement)
@@ -141,6 +138,14 @@ def _end_against_policy(session: Session) -> int:
     if not shared:
         offboarding.end_out_of_reach_of_schedulers(session)
     return ended
+
+
+def check_longest_life(days: int | None) -> None:
+    """None is no limit. Raises Invalid."""
+    if days is not None and not 1 <= days <= MOST_LINK_DAYS:
+        raise Invalid(
+            f"A link can live 1 to {MOST_LINK_DAYS} days. Leave the field empty for no limit."
+        )
 
 
 def check_window(days_back: int, months_ahead: int) -> None:

@@ -30,7 +30,11 @@ def today() -> date:
 
 def day(when: date) -> str:
     """`Monday, November 23` or `Monday 23 November`; with its year if that is another one."""
-    words = f"{when:%A}, {when:%B} {when.day}" if american() else f"{when:%A} {when.day} {when:%B}"
+    words = (
+        f"{when:%A}, {when:%B} {when.day}"
+        if practice.american()
+        else f"{when:%A} {when.day} {when:%B}"
+    )
     return words if when.year == today().year else f"{words}, {when.year}"
 
 
@@ -38,7 +42,7 @@ def short_day(when: date) -> str:
     """`Nov 23, 2026` or `23 Nov 2026`; of a moment, its day in the practice's zone."""
     if isinstance(when, datetime):
         when = when.astimezone(zone()).date()
-    if american():
+    if practice.american():
         return f"{when:%b} {when.day}, {when.year}"
     return f"{when.day} {when:%b} {when.year}"
 
@@ -46,7 +50,7 @@ def short_day(when: date) -> str:
 def clock_time(moment: datetime) -> str:
     """`9:00 AM` or `09:00`; a moment without a zone is wall time already."""
     local = moment.astimezone(zone()) if moment.tzinfo else moment
-    if not american():
+    if not practice.american():
         return f"{local:%H:%M}"
     return f"{local.hour % 12 or 12}:{local:%M} {'AM' if local.hour < 12 else 'PM'}"
 
@@ -90,10 +94,3 @@ def silent(moment: datetime) -> bool:
 
 def _counted(number: int, unit: str) -> str:
     return f"{number} {unit}{'' if number == 1 else 's'} ago"
-
-
-def american() -> bool:
-    """Whether days are written, weeks begin and clocks go as they do in the United States."""
-    # Where imports take 03/04 for 4 March, too.
-    name = practice.get().zone
-    return name.startswith(("America/", "US/")) or name == "Pacific/Honolulu"

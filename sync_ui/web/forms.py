@@ -3,12 +3,13 @@
 from urllib.parse import urlsplit
 
 from flask_wtf import FlaskForm
-from wtforms import EmailField, Field, PasswordField
-from wtforms.validators import InputRequired
+from wtforms import EmailField, Field, Form, IntegerField, PasswordField
+from wtforms.validators import InputRequired, StopValidation
 
 from sync_ui.domain.colours import Colour
 from sync_ui.domain.event import DisplayMode
 from sync_ui.errors import SyncError
+from sync_ui.models import Reason
 
 MODES = {
     DisplayMode.INTERNAL_ID.value: "Use Internal ID",
@@ -21,6 +22,28 @@ MODES = {
 COLOURS = {colour.value: colour.value.capitalize() for colour in Colour}
 
 CEILINGS = {"": "No limit of its own"} | MODES
+
+REASONS = {
+    Reason.LEAKED.value: "Somebody else may have the link",
+    Reason.LOST.value: "A device was lost or stolen",
+    Reason.LEFT.value: "Somebody has left the practice",
+    Reason.ROUTINE.value: "A routine change",
+}
+
+
+class Count(IntegerField):
+    """A number that may stay empty; what is no number says so in one sentence."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        try:
+            super().process_formdata(valuelist)
+        except ValueError:
+            raise ValueError("Enter a whole number, or leave it empty.") from None
+
+    def pre_validate(self, form: Form) -> None:
+        """No validator speaks of what could not even be read."""
+        if self.process_errors:
+            raise StopValidation
 
 
 class SignInForm(FlaskForm):

@@ -1,16 +1,17 @@
-"""Settings: the practice, its places, and Account Settings > Clients."""
+"""Settings: the practice, its policy on links, its places, and Account Settings > Clients."""
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import BooleanField, IntegerField, RadioField, SelectField, StringField
-from wtforms.validators import InputRequired
+from wtforms.validators import InputRequired, Optional
 
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import SyncError
-from sync_ui.services import accounts, audit, practice
-from sync_ui.web.forms import MODES, blame
+from sync_ui.models import Reason
+from sync_ui.services import accounts, audit, links, practice
+from sync_ui.web.forms import MODES, REASONS, Count, blame
 from sync_ui.web.signing import actor, guard
 
 blueprint = Blueprint("practice", __name__, url_prefix="/settings")
@@ -21,9 +22,28 @@ View = str | Response | tuple[str, int]
 class PracticeForm(FlaskForm):
     name = StringField("Name of the practice", [InputRequired("Enter the practice's name.")])
     zone = SelectField("Time zone")
-    ceiling = RadioField("The most that calendars may show", choices=MODES)
     days_back = IntegerField("Days back", [InputRequired("Enter the number of days.")])
     months_ahead = IntegerField("Months ahead", [InputRequired("Enter the number of months.")])
+
+
+class PolicyForm(FlaskForm):
+    ceiling = RadioField("The most that calendars may show", choices=MODES)
+    wants_agreement = BooleanField("Full names only with a note of the agreement (BAA)")
+    schedulers_share_practice = BooleanField("Schedulers may share the practice-wide calendar")
+    longest_link_days = Count("Longest life of a link, in days", [Optional()])
+    confirmed = BooleanField("End these links now")
+
+    @property
+    def ending(self) -> int:
+        """How many live links the policy would end."""
+        return practice.would_end(
+            longest_link_days=self.longest_link_days.data,
+            schedulers_share_practice=bool(self.schedulers_share_practice.data),
+        )
+
+
+class ResetForm(FlaskForm):
+    reason = SelectField("Why?", choices=REASONS)
 
 
 class ClientsForm(FlaskForm):
@@ -39,7 +59,7 @@ class PlaceForm(FlaskForm):
 @guard(Permission.SETTINGS)
 def settings() -> View:
     found = practice.get()
-    form = PracticeForm(obj=found, ceiling=found.ceiling.value)
+    form = PracticeForm(obj=found)
     form.zone.choices = sorted({*practice.zones(), found.zone})
     if not form.validate_on_submit():
         return render_template("practice/settings.html", form=form), 422 if form.errors else 200
@@ -48,7 +68,6 @@ def settings() -> View:
             actor(),
             name=form.name.data,
             zone=form.zone.data,
-            ceiling=DisplayMode(form.ceiling.data),
             days_back=form.days_back.data,
             months_ahead=form.months_ahead.data,
         )
@@ -57,6 +76,47 @@ def settings() -> View:
         return render_template("practice/settings.html", form=form), error.status
     flash("Saved. It holds for every link from its next reading on.")
     return redirect(url_for("practice.settings"))
+
+
+@blueprint.route("/policy", methods=["GET", "POST"])
+@guard(Permission.SETTINGS)
+def policy() -> View:
+    """What would end links at once is asked about first."""
+    found = practice.get()
+    form = PolicyForm(obj=found, ceiling=found.ceiling.value)
+    if not form.validate_on_submit():
+        return _policy_page(form)
+    try:
+        practice.check_longest_life(form.longest_link_days.data)
+        ending = form.ending
+        if ending and not form.confirmed.data:
+            return _policy_page(form, ending=ending, status=409)
+        ended = practice.change_policy(
+            actor(),
+            ceiling=DisplayMode(form.ceiling.data),
+            longest_link_days=form.longest_link_days.data,
+            wants_agreement=bool(form.wants_agreement.data),
+            schedulers_share_practice=bool(form.schedulers_share_practice.data),
+        )
+    except SyncError as error:
+        blame(form.longest_link_days, error)
+        return _policy_page(form, status=error.status)
+    flash(f"Saved. It holds for every link from its next reading on.{_ended(ended)}")
+    return redirect(url_for("practice.policy"))
+
+
+@blueprint.post("/policy/reset-links")
+@guard(Permission.SETTINGS)
+def reset_links() -> View:
+    form = ResetForm()
+    if not form.validate_on_submit():
+        return _policy_page(PolicyForm(formdata=None, obj=practice.get()), reset_form=form)
+    count = links.reset_practice(actor(), Reason(form.reason.data))
+    flash(
+        f"{count} {'link has a new address' if count == 1 else 'links have new addresses'}; "
+        "no old one shows an appointment any more. Add the new ones to every device."
+    )
+    return redirect(url_for("practice.policy"))
 
 
 @blueprint.route("/clients", methods=["GET", "POST"])
@@ -106,6 +166,26 @@ def remove_place(location_id: int) -> View:
 def entries() -> View:
     names = {f"user:{user.id}": user.name for user in accounts.users()}
     return render_template("practice/audit.html", entries=audit.latest(), names=names)
+
+
+def _policy_page(
+    form: PolicyForm, *, ending: int = 0, reset_form: ResetForm | None = None, status: int = 0
+) -> View:
+    reset_form = reset_form or ResetForm(formdata=None)
+    wrong = form.errors or reset_form.errors
+    return render_template(
+        "practice/policy.html",
+        form=form,
+        ending=ending,
+        reset_form=reset_form,
+        live=len(links.every_live()),
+    ), status or (422 if wrong else 200)
+
+
+def _ended(count: int) -> str:
+    if not count:
+        return ""
+    return f" {count} {'link has' if count == 1 else 'links have'} ended."
 
 
 def _places_page(form: PlaceForm, status: int = 0) -> View:

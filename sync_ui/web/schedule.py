@@ -10,7 +10,7 @@ from sync_ui.domain.event import GONE, TELEHEALTH, Kind, Status
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import Invalid, NotFound
 from sync_ui.models import Clinician, Holiday
-from sync_ui.services import access, links, people, schedule
+from sync_ui.services import access, links, people, practice, schedule
 from sync_ui.services.schedule import DAY, Slot
 from sync_ui.web import dates
 from sync_ui.web.appointment_form import KINDS, STATUSES, near_date
@@ -59,7 +59,7 @@ def show() -> View:
         clinicians=clinicians,
         chosen=chosen,
         zone=dates.zone().key,
-        american=dates.american(),
+        american=practice.american(),
         sync_urls=_sync_urls(),
     )
 

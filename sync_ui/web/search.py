@@ -42,9 +42,15 @@ PAGES = (
     ("Time zone and practice name", "practice.settings", Permission.SETTINGS, "settings timezone"),
     (
         "What calendars may show",
+        "practice.policy",
+        Permission.SETTINGS,
+        "settings policy ceiling names privacy initials agreement baa longest life reset all links",
+    ),
+    (
+        "How far calendars reach",
         "practice.settings",
         Permission.SETTINGS,
-        "settings ceiling names privacy initials days back months ahead",
+        "settings window days back months ahead",
     ),
     ("Internal IDs", "practice.clients", Permission.SETTINGS, "settings clients numbers"),
     ("Places", "practice.places", Permission.SETTINGS, "settings rooms offices locations"),

@@ -1,5 +1,7 @@
 """Account Settings > Types: what sessions are for, how long they take, and their colour."""
 
+from typing import TypedDict
+
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
@@ -7,17 +9,25 @@ from wtforms import IntegerField, SelectField, StringField
 from wtforms.validators import InputRequired, NumberRange
 
 from sync_ui.domain.colours import Colour
+from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import SyncError
 from sync_ui.models import AppointmentType
 from sync_ui.services import types
 from sync_ui.services.types import LONGEST_MINUTES
-from sync_ui.web.forms import COLOURS, blame
+from sync_ui.web.forms import CEILINGS, COLOURS, blame
 from sync_ui.web.signing import actor, guard
 
 blueprint = Blueprint("types", __name__, url_prefix="/settings/types")
 
 View = str | Response | tuple[str, int]
+
+
+class Values(TypedDict):
+    name: str
+    minutes: int
+    colour: Colour
+    ceiling: DisplayMode | None
 
 
 class TypeForm(FlaskForm):
@@ -28,9 +38,15 @@ class TypeForm(FlaskForm):
         default=50,
     )
     colour = SelectField("Colour", choices=COLOURS)
+    ceiling = SelectField("Calendars never show more than", choices=CEILINGS)
 
-    def values(self) -> tuple[str, int, Colour]:
-        return self.name.data, self.minutes.data, Colour(self.colour.data)
+    def values(self) -> Values:
+        return {
+            "name": self.name.data,
+            "minutes": self.minutes.data,
+            "colour": Colour(self.colour.data),
+            "ceiling": DisplayMode(self.ceiling.data) if self.ceiling.data else None,
+        }
 
 
 @blueprint.route("", methods=["GET", "POST"])
@@ -39,9 +55,8 @@ def listed() -> View:
     form = TypeForm()
     if not form.validate_on_submit():
         return _list_page(form)
-    name, minutes, colour = form.values()
     try:
-        types.create(actor(), name=name, minutes=minutes, colour=colour)
+        types.create(actor(), **form.values())
     except SyncError as error:
         blame(form.name, error)
         return _list_page(form, error.status)
@@ -53,12 +68,12 @@ def listed() -> View:
 @guard(Permission.SETTINGS)
 def edit(type_id: int) -> View:
     found = types.get(type_id)
-    form = TypeForm(obj=found, colour=found.colour.value)
+    ceiling = found.ceiling.value if found.ceiling else ""
+    form = TypeForm(obj=found, colour=found.colour.value, ceiling=ceiling)
     if not form.validate_on_submit():
         return _edit_page(form, found)
-    name, minutes, colour = form.values()
     try:
-        types.change(actor(), type_id, name=name, minutes=minutes, colour=colour)
+        types.change(actor(), type_id, **form.values())
     except SyncError as error:
         blame(form.name, error)
         return _edit_page(form, found, error.status)

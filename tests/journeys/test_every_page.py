@@ -60,6 +60,7 @@ PLACES = {
     "practice.clients": Place("/settings/clients", ADMINISTRATORS),
     "practice.entries": Place("/settings/audit", ADMINISTRATORS),
     "practice.places": Place("/settings/places", ADMINISTRATORS),
+    "practice.policy": Place("/settings/policy", ADMINISTRATORS),
     "practice.settings": Place("/settings", ADMINISTRATORS),
     "schedule.show": Place("/calendar", EVERYONE),
     "search.find": Place("/search?q=an", EVERYONE),

@@ -132,7 +132,7 @@ def test_what_the_practice_does_not_allow_cannot_be_chosen(
         "Your practice allows at most: initials."
     )
 
-    ada.goto("/settings")
+    ada.goto("/settings/policy")
     ada.get_by_role("radio", name="First name").check()
     ada.get_by_role("button", name="Save").click()
     steps.sees(ada, "Saved.")

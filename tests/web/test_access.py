@@ -43,6 +43,7 @@ COLUMNS = "stranger own anothers scheduler administrator".split()
 TABLE = """
 GET  accounts.account           302 200 200 200 200
 POST accounts.account           302 302 302 302 302
+POST accounts.notify            302 302 302 302 302
 GET  accounts.sign_in           200 302 302 302 302
 POST accounts.sign_in           302 302 302 302 302
 POST accounts.sign_out          302 302 302 302 302
@@ -128,7 +129,10 @@ POST practice.clients           302 403 403 403 302
 GET  practice.entries           302 403 403 403 200
 GET  practice.places            302 403 403 403 200
 POST practice.places            302 403 403 403 302
+GET  practice.policy            302 403 403 403 200
+POST practice.policy            302 403 403 403 302
 POST practice.remove_place      302 403 403 403 302
+POST practice.reset_links       302 403 403 403 302
 GET  practice.settings          302 403 403 403 200
 POST practice.settings          302 403 403 403 302
 GET  schedule.events            302 200 404 200 200
@@ -158,6 +162,8 @@ AUTOMATIC = {"HEAD", "OPTIONS"}
 CSV = b"""Subject,Start Date,Start Time,End Date,End Time
 Staff,12/01/2026,9:00 AM,12/01/2026,10:00 AM
 """
+
+KIND = {"minutes": "50", "colour": "blue", "ceiling": "busy"}
 
 _numbers = count(1)
 
@@ -330,12 +336,13 @@ class Things:
             "practice.settings": {
                 "name": "Riverside",
                 "zone": ZONE,
-                "ceiling": "full_name",
                 "days_back": "30",
                 "months_ahead": "12",
             },
-            "types.edit": {"name": f"Kind {self.number}", "minutes": "50", "colour": "blue"},
-            "types.listed": {"name": f"Sort {self.number}", "minutes": "50", "colour": "red"},
+            "practice.policy": {"ceiling": "initials", "schedulers_share_practice": "y"},
+            "practice.reset_links": {"reason": "routine"},
+            "types.edit": {"name": f"Kind {self.number}"} | KIND,
+            "types.listed": {"name": f"Sort {self.number}"} | KIND,
         }
         return forms.get(endpoint, {})
 
