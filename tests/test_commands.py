@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,9 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from sync_ui.config import ROOT
-from sync_ui.domain.event import DisplayMode, Status
+from sync_ui.domain.event import Choices, DisplayMode, Status, Telehealth
 from sync_ui.domain.ics_write import NOTICE
-from sync_ui.models import Appointment, Client, Link, User, db
+from sync_ui.models import Appointment, Client, Link, Reason, User, db
 from sync_ui.services import feeds, links
 from sync_ui.services import practice as practices
 from tests.practice import NOW, Clock, Practice
@@ -261,14 +262,12 @@ def test_a_link_is_its_address_and_nothing_else(
 
 
 def test_only_the_ceiling_refuses_a_link(run: Run, practice: Practice) -> None:
-    found = practices.get()
-    practices.change(
+    practices.change_policy(
         practice.ada,
-        name=found.name,
-        zone=found.zone,
         ceiling=DisplayMode.INITIALS,
-        days_back=30,
-        months_ahead=6,
+        longest_link_days=None,
+        wants_agreement=False,
+        schedulers_share_practice=True,
     )
 
     sentence = refused(create(run, display="first_name"))
@@ -311,6 +310,81 @@ def test_a_reset_prints_the_new_address(run: Run, practice: Practice) -> None:
     assert new != old
     assert feeds.read(new).link_id == 1
     assert NOTICE.encode() in feeds.read(old).body
+
+
+def test_a_link_shows_and_reaches_what_its_options_say(run: Run, practice: Practice) -> None:
+    words = ("--calendar", "unlu@example.com", "--label", "Partner", "--display", "initials")
+    more = "--no-location --type --telehealth button --no-time-off --cancelled --days-back 0"
+
+    printed(
+        run(
+            *("link", "create", *words, *more.split()),
+            *("--months-ahead", "2", "--expires", "2026-12-31", "--agreement", "BAA of May"),
+        )
+    )
+
+    link = db.session.scalars(select(Link)).one()
+    assert link.choices == Choices(
+        location=False, type=True, telehealth=Telehealth.BUTTON, time_off=False, cancelled=True
+    )
+    assert (link.days_back, link.months_ahead, link.agreement) == (0, 2, "BAA of May")
+    # The last day is over at midnight in New York.
+    assert link.expires_at == datetime(2027, 1, 1, 5, tzinfo=UTC)
+
+
+def test_a_link_without_options_shows_what_links_usually_show(run: Run, practice: Practice) -> None:
+    printed(create(run))
+
+    link = db.session.scalars(select(Link)).one()
+    assert link.choices == Choices()
+    assert (link.days_back, link.months_ahead, link.expires_at) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--days-back", "-1"),
+        ("--days-back", "9" * 30),
+        ("--months-ahead", "0"),
+        ("--months-ahead", "25"),
+        ("--expires", "2026-11-22"),
+        ("--expires", "9999-12-31"),
+        ("--expires", "0001-01-01"),
+        ("--expires", "Christmas"),
+        ("--telehealth", "perhaps"),
+        ("--label", ""),
+        ("--label", "x" * 101),
+        ("--agreement", "x" * 201),
+    ],
+)
+def test_a_wrong_option_makes_no_link(run: Run, practice: Practice, wrong: tuple[str, str]) -> None:
+    words = ("--calendar", "unlu@example.com", "--label", "Partner", "--display", "initials")
+
+    refused(run("link", "create", *words, *wrong))
+
+    assert db.session.scalar(select(func.count(Link.id))) == 0
+
+
+def test_a_fresh_address_is_printed_and_the_old_one_works_on(run: Run, practice: Practice) -> None:
+    old = printed(create(run)).split("/")[-2]
+
+    new = printed(run("link", "renew", "1", "--hours", "72")).split("/")[-2]
+
+    assert new != old
+    assert [feeds.read(token).link_id for token in (old, new)] == [1, 1]
+    link = db.session.get_one(Link, 1)
+    assert links.old_address_until(link) == NOW + timedelta(hours=72)
+    refused(run("link", "renew", "1", "--hours", "48"))
+
+
+def test_a_reset_can_say_why(run: Run, practice: Practice) -> None:
+    printed(create(run))
+
+    printed(run("link", "reset", "1", "--reason", "lost"))
+
+    link = db.session.get_one(Link, 1)
+    assert [token.reason for token in link.tokens] == [Reason.LOST, None]
+    refused(run("link", "reset", "1", "--reason", "boredom"))
 
 
 def test_a_disabled_link_is_off_for_good(run: Run, practice: Practice) -> None:

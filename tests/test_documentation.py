@@ -58,7 +58,12 @@ def test_the_table_of_commands_is_what_flask_offers() -> None:
 @pytest.mark.parametrize("name", sorted(commands()))
 def test_a_command_is_documented_with_all_its_options(name: str) -> None:
     parameters = commands()[name].params
-    options = {one.opts[-1] for one in parameters if isinstance(one, click.Option)}
+    options = {
+        option
+        for one in parameters
+        if isinstance(one, click.Option)
+        for option in (one.opts[-1], *one.secondary_opts)
+    }
 
     assert set(re.findall(r"--[a-z-]+", documented_commands()[name])) == options
 

@@ -55,10 +55,12 @@ def check_expiry(expires_at: datetime | None, address_since: datetime) -> None:
     if expires_at <= clock.now():
         raise Invalid("A link can only end in the future. Choose a later day, or none.")
     days = practice.get().longest_link_days
+    if expires_at > clock.now() + timedelta(days=practice.MOST_LINK_DAYS):
+        raise Invalid("Choose a day within ten years, or none.")
     if days is not None and expires_at > address_since + timedelta(days=days):
         raise Invalid(
-            f"Your practice lets no link live longer than {days} days. Choose an earlier day, "
-            "or leave it empty."
+            f"Your practice lets no link live longer than {days} days. "
+            "Choose an earlier day, or none."
         )
 
 

@@ -142,7 +142,9 @@ def disclosure_of(
 
 
 def end_of(day: date) -> datetime:
-    """The moment at which the day is over in the practice's zone."""
+    """The moment at which the day is over in the practice's zone. Raises Invalid."""
+    if day == date.max:
+        raise Invalid("Choose an earlier day.")
     zone = ZoneInfo(practice.get().zone)
     return datetime.combine(day + timedelta(days=1), time(), zone).astimezone(UTC)
 
