@@ -1,14 +1,16 @@
 """Freshness: who has not seen an appointment's last change yet, so that someone can phone."""
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
+from dateutil.relativedelta import relativedelta
 from sqlalchemy import or_, select
 
 from sync_ui import clock
-from sync_ui.domain.event import GONE
+from sync_ui.domain.event import GONE, Kind
 from sync_ui.models import Appointment, Calendar, Link, db
-from sync_ui.services import access, events, links, practice, visits
+from sync_ui.services import access, links, practice, visits
 from sync_ui.services.access import Actor
 
 # A change that is older has reached whoever still looks.
@@ -25,8 +27,8 @@ class Freshness:
     Without an `app` nobody reads the link any more; `last_at` tells since when.
     """
 
-    calendar: str
     label: str
+    practice_wide: bool
     app: str | None
     last_at: datetime | None
     has_seen: bool
@@ -53,38 +55,30 @@ def of(actor: Actor, appointment: Appointment) -> list[Freshness]:
 
 
 def _of_link(link: Link, appointment: Appointment) -> list[Freshness]:
-    name = links.name(link.calendar)
+    about = link.label, link.calendar.clinician_id is None
     latest = visits.latest_by_app(visits.alive(visits.of_link(link.id)))
     reading = [visit for visit in latest if visit.last_at > clock.now() - READS_STILL]
     if not reading:
         last_at = max((visit.last_at for visit in latest), default=None)
-        return [Freshness(name, link.label, None, last_at, has_seen=False)]
+        return [Freshness(*about, None, last_at, has_seen=False)]
+    changed_at = appointment.changed_at
     return [
-        Freshness(
-            name,
-            link.label,
-            visit.name,
-            visit.last_at,
-            has_seen=visit.seen_until >= appointment.changed_at,
-        )
+        Freshness(*about, visit.name, visit.last_at, has_seen=visit.seen_until >= changed_at)
         for visit in reading
     ]
 
 
 def _shows(link: Link, appointment: Appointment) -> bool:
     """Whether the link's window and choices hold it, or held it until it was cancelled."""
+    if appointment.kind is Kind.TIME_OFF and not link.shows_time_off:
+        return False
     if appointment.status in GONE and appointment.revision == 0 and not link.shows_cancelled:
         return False
     policy = practice.get()
-    shown = events.Shown(
-        clinician_id=link.calendar.clinician_id,
-        zone=policy.zone,
-        mode=links.shown_mode(link),
-        choices=replace(link.choices, cancelled=True),
-        revision=0,
-        link_changed_at=link.changed_at,
-        days_back=policy.days_back if link.days_back is None else link.days_back,
-        months_ahead=link.months_ahead or policy.months_ahead,
-    )
-    held = select(Appointment.id).where(*events.within(shown, clock.now()))
-    return db.session.scalar(held.where(Appointment.id == appointment.id)) is not None
+    zone = ZoneInfo(policy.zone)
+    today = clock.now().astimezone(zone).date()
+    back = policy.days_back if link.days_back is None else link.days_back
+    ahead = link.months_ahead or policy.months_ahead
+    first, last = today - timedelta(days=back), today + relativedelta(months=ahead)
+    ended_before = appointment.ends_at <= datetime.combine(first, time(), zone)
+    return not ended_before and appointment.starts_at.astimezone(zone).date() <= last

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from sync_ui import clock
 from sync_ui.domain import habits
 from sync_ui.domain.apps import Reader
-from sync_ui.models import Link, MailKind, Token, Visit, db, transaction
+from sync_ui.errors import Invalid
+from sync_ui.models import Link, MailKind, Token, User, Visit, db, transaction
 from sync_ui.services import access, links, mail, visits
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
@@ -44,6 +45,21 @@ def put_away(actor: Actor, visit_id: int) -> Visit:
         visit.told_at = clock.now()
         record(session, actor, Action.NOTICE_PUT_AWAY, f"link:{visit.link_id}", visit=visit_id)
     return visit
+
+
+def wants_mails(actor: Actor) -> bool:
+    user = db.session.get(User, actor.user_id) if actor.user_id else None
+    return user is not None and user.mails_notices
+
+
+def want_mails(actor: Actor, wanted: bool) -> None:
+    """Whether the actor gets a mail for each new notice of their links. Raises Invalid."""
+    with transaction() as session:
+        user = session.get(User, actor.user_id) if actor.user_id else None
+        if user is None:
+            raise Invalid("Only a signed-in user has an address to send notices to.")
+        user.mails_notices = wanted
+        record(session, actor, Action.USER_CHANGED, f"user:{user.id}", mails_notices=wanted)
 
 
 def tell_silent(actor: Actor) -> int:

@@ -4,11 +4,11 @@ from flask import Blueprint, flash, redirect, render_template, request, session,
 from flask_login import current_user, login_required, logout_user
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
-from wtforms import PasswordField
+from wtforms import BooleanField, PasswordField
 from wtforms.validators import EqualTo, InputRequired
 
 from sync_ui.errors import SyncError
-from sync_ui.services import accounts, practice
+from sync_ui.services import accounts, mail, notices, practice
 from sync_ui.web import security, signing
 from sync_ui.web.forms import SignInForm, blame, own_path
 
@@ -23,6 +23,10 @@ class PasswordForm(FlaskForm):
     again = PasswordField(
         "New password again", [EqualTo("new", "The two new passwords are not the same.")]
     )
+
+
+class NoticesForm(FlaskForm):
+    wanted = BooleanField("E-mail me when somebody new reads my link, or my phone goes silent")
 
 
 @blueprint.route("/sign-in", methods=["GET", "POST"])
@@ -64,13 +68,31 @@ def sign_out() -> Response:
 def account() -> View:
     form = PasswordForm()
     if not form.validate_on_submit():
-        return render_template("accounts/account.html", form=form), 422 if form.errors else 200
+        return _account_page(form)
     email = current_user.email
     try:
         accounts.change_own_password(signing.actor(), form.old.data, form.new.data)
     except SyncError as error:
         blame(form.old if "current" in error.sentence else form.new, error)
-        return render_template("accounts/account.html", form=form), error.status
+        return _account_page(form, error.status)
     signing.sign_in(email, form.new.data, security.network())
     flash("Your password is changed. You are signed out everywhere else.")
     return redirect(url_for("accounts.account"))
+
+
+@blueprint.post("/account/notices")
+@login_required
+def notify() -> Response:
+    wanted = NoticesForm().wanted.data
+    notices.want_mails(signing.actor(), wanted)
+    flash("You get these e-mails from now on." if wanted else "You get no such e-mail any more.")
+    return redirect(url_for("accounts.account"))
+
+
+def _account_page(form: PasswordForm, status: int = 0) -> View:
+    return render_template(
+        "accounts/account.html",
+        form=form,
+        notices_form=NoticesForm(formdata=None, wanted=notices.wants_mails(signing.actor())),
+        mail_is_set_up=mail.is_configured(),
+    ), status or (422 if form.errors else 200)

@@ -18,6 +18,7 @@ from sync_ui.services import (
     appointments,
     audit,
     clients,
+    freshness,
     series,
     types,
 )
@@ -229,7 +230,18 @@ def _page(
         differences=_differences(form, theirs),
         overtaken_by=_last_change(appointment) if theirs and appointment else "",
         gone=GONE,
+        freshness=freshness.of(actor(), appointment) if appointment else [],
+        moment=_moment,
     ), error.status if error else (422 if form.errors else 200)
+
+
+def _moment(at: datetime) -> str:
+    """“14:02” today, else “yesterday at 14:02” or “on 20 Nov 2026 at 14:02”."""
+    days = (dates.today() - at.astimezone(dates.zone()).date()).days
+    if days <= 0:
+        return dates.clock_time(at)
+    day = "yesterday" if days == 1 else f"on {dates.short_day(at)}"
+    return f"{day} at {dates.clock_time(at)}"
 
 
 def _tell(form: AppointmentForm, error: SyncError) -> None:

@@ -44,6 +44,7 @@ TABLE = """
 GET  accounts.account           302 200 200 200 200
 POST accounts.account           302 302 302 302 302
 POST accounts.notify            302 302 302 302 302
+POST accounts.notify            302 302 302 302 302
 GET  accounts.sign_in           200 302 302 302 302
 POST accounts.sign_in           302 302 302 302 302
 POST accounts.sign_out          302 302 302 302 302
