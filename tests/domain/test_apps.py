@@ -3,7 +3,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from sync_ui.domain import apps
-from sync_ui.domain.apps import HOW_FAST, App, Family, device, in_safari, recognise
+from sync_ui.domain.apps import HOW_FAST, App, Family, Reader, device, in_safari, recognise
 
 FEED = "https://calendar.example.org/cal/23456789abcdefghjkmnpqrstuvwxyz23/dr-unlu.ics"
 
@@ -113,6 +113,66 @@ def test_a_calendar_app_is_known_by_its_user_agent(user_agent: str, app: App) ->
 )
 def test_a_browser_a_preview_or_a_script_is_no_subscriber(user_agent: str) -> None:
     assert recognise(user_agent) is None
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "reader", "name"),
+    [
+        ("Google-Calendar-Importer", Reader.APP, "Google Calendar"),
+        ("BusyCal/2026.4 (Mac)", Reader.APP, "another calendar app (BusyCal)"),
+        ("", Reader.APP, "another calendar app"),
+        (SAFARI_ON_IPHONE, Reader.BROWSER, "Safari"),
+        (CHROME_ON_IPHONE, Reader.BROWSER, "Chrome"),
+        (CHROME_ON_ANDROID, Reader.BROWSER, "Chrome"),
+        (EDGE_ON_IPHONE, Reader.BROWSER, "Edge"),
+        (EDGE_ON_WINDOWS, Reader.BROWSER, "Edge"),
+        (f"{CHROME_ON_ANDROID} OPR/90.0", Reader.BROWSER, "Opera"),
+        (FIREFOX_ON_LINUX, Reader.BROWSER, "Firefox"),
+        (IN_AN_APP_ON_IPHONE, Reader.BROWSER, "a browser"),
+        ("Mozilla/5.0 (compatible; urlscan.io)", Reader.PREVIEW, "urlscan.io"),
+        ("Mozilla/5.0 (Windows NT 10.0) SafeLinks/1.0", Reader.PREVIEW, "Microsoft Safe Links"),
+        ("BarracudaCentral", Reader.PREVIEW, "Barracuda's mail scanner"),
+        ("Mozilla/5.0 (compatible; Proofpoint)", Reader.PREVIEW, "Proofpoint's mail scanner"),
+        (
+            "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)",
+            Reader.PREVIEW,
+            "Slack's preview",
+        ),
+        ("facebookexternalhit/1.1", Reader.PREVIEW, "Facebook's preview"),
+        (
+            "Mozilla/5.0 (Windows NT 6.1; WOW64) SkypeUriPreview Preview/0.5",
+            Reader.PREVIEW,
+            "Skype's or Teams' preview",
+        ),
+        (
+            "Mozilla/4.0 (compatible; ms-office; MSOffice 16)",
+            Reader.PREVIEW,
+            "Microsoft Office's preview",
+        ),
+        (
+            "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+            Reader.PREVIEW,
+            "Google's search",
+        ),
+        ("Mozilla/5.0 (compatible; Yahoo! Slurp)", Reader.PREVIEW, "a search engine or preview"),
+        ("Mozilla/5.0 (compatible; AhrefsBot/7.0)", Reader.PREVIEW, "a search engine or preview"),
+        ("curl/8.14.1", Reader.SCRIPT, "curl"),
+        ("Wget/1.25", Reader.SCRIPT, "Wget"),
+        ("python-requests/2.32", Reader.SCRIPT, "a Python script"),
+        ("Go-http-client/2.0", Reader.SCRIPT, "a Go program"),
+        (
+            "Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1",
+            Reader.SCRIPT,
+            "PowerShell",
+        ),
+    ],
+)
+def test_what_reads_a_link_has_a_kind_and_a_name(
+    user_agent: str, reader: Reader, name: str
+) -> None:
+    """SECURITY L12: whoever is no subscriber is told apart, and named."""
+    assert apps.reader(user_agent) == (reader, name)
+    assert (recognise(user_agent) is not None) == (reader is Reader.APP)
 
 
 @pytest.mark.parametrize(
