@@ -33,9 +33,9 @@ def sentence(
 ) -> str:
     """All that a link of this mode and these choices shows; `span` is its first and last day."""
     told = _listed(_told(mode, choices, practice_wide=practice_wide))
-    whose = f"all appointments of {calendar}" if practice_wide else f"{calendar}'s appointments"
-    off = " and time off" if choices.time_off else ""
-    parts = [f"{told[0].upper()}{told[1:]} of {whose}{off}", *_further(mode, choices)]
+    what = "appointments and time off" if choices.time_off else "appointments"
+    whose = f"all {what} of {calendar}" if practice_wide else f"{calendar}'s {what}"
+    parts = [f"{told[0].upper()}{told[1:]} of {whose}", *_further(mode, choices)]
     first, last = _days(span, american=american)
     comma = "," if len(parts) > 1 else ""
     return f"{', '.join(parts)}{comma} from {first} to {last}, to whoever holds the link."
@@ -45,7 +45,7 @@ def _told(mode: DisplayMode, choices: Choices, *, practice_wide: bool) -> list[s
     """What each event says, in the order of its weight."""
     told = [_NAMES[mode]] if mode in _NAMES else []
     if practice_wide:
-        told.append("clinicians")
+        told.append("clinicians' names")
     told.append("times")
     if mode is DisplayMode.BUSY:
         return told

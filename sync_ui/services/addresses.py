@@ -32,13 +32,8 @@ def current(link: Link) -> Token | None:
 
 
 def replaced(link: Link) -> list[Token]:
-    """Addresses that a fresh one has replaced and that still work."""
-    now = clock.now()
-    return [
-        token
-        for token in link.tokens
-        if token.retired_at is None and token.ends_at is not None and token.ends_at > now
-    ]
+    """Addresses that a fresh one has replaced and that are not dead yet."""
+    return [token for token in link.tokens if token.retired_at is None and token.ends_at]
 
 
 def renew(session: Session, link: Link, grace: timedelta) -> None:
@@ -73,14 +68,18 @@ def retire(session: Session, link: Link, reason: Reason | None = None) -> None:
     _drop_codes(session, link)
 
 
-def retire_late(session: Session) -> list[Link]:
-    """Replaced addresses whose grace is over are dead for good. Returns their links."""
-    late = session.scalars(
-        select(Token).where(Token.retired_at.is_(None), Token.ends_at <= clock.now())
-    ).all()
-    for token in late:
+def retire_late(session: Session, longest_days: int | None) -> list[Link]:
+    """Replaced addresses whose grace or longest life is over are dead for good.
+
+    Returns their links.
+    """
+    late = Token.ends_at <= clock.now()
+    if longest_days is not None:
+        late |= Token.ends_at.is_not(None) & _has_lived(longest_days)
+    found = session.scalars(select(Token).where(Token.retired_at.is_(None), late)).all()
+    for token in found:
         _retire(token, None)
-    return list(dict.fromkeys(token.link for token in late))
+    return list(dict.fromkeys(token.link for token in found))
 
 
 def alive() -> Select[Link]:
@@ -97,7 +96,7 @@ def older_than(days: int) -> Select[Link]:
 def is_older_than(days: int) -> ColumnElement[bool]:
     """The same as a condition."""
     shown = select(Token.link_id).where(Token.retired_at.is_(None), Token.ends_at.is_(None))
-    return Link.id.in_(shown.where(Token.created_at <= clock.now() - timedelta(days=days)))
+    return Link.id.in_(shown.where(_has_lived(days)))
 
 
 def write_journal() -> None:
@@ -108,6 +107,10 @@ def write_journal() -> None:
     """
     dead = db.session.scalars(select(Token.digest).where(Token.retired_at.is_not(None)))
     installation().journal.add(dead, clock.now())
+
+
+def _has_lived(days: int) -> ColumnElement[bool]:
+    return Token.created_at <= clock.now() - timedelta(days=days)
 
 
 def _retire(token: Token, reason: Reason | None) -> None:

@@ -19,11 +19,10 @@ MODE_WORDS = {
 }
 
 
-def shown(mode: DisplayMode, agreement: str) -> DisplayMode:
+def shown(mode: DisplayMode, *, agreed: bool) -> DisplayMode:
     """What of the mode shows: at most the ceiling, and no full names against policy."""
     found = practice.get()
-    agreed = bool(agreement) or not found.wants_agreement
-    return display.allowed(mode, found.ceiling, agreed=agreed)
+    return display.allowed(mode, found.ceiling, agreed=agreed or not found.wants_agreement)
 
 
 def check_mode(mode: DisplayMode, agreement: str, *, confirmed: bool) -> None:

@@ -14,7 +14,7 @@ from sync_ui.domain import display
 from sync_ui.domain.event import Choices, DisplayMode
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import Conflict, Invalid
-from sync_ui.models import Calendar, Clinician, Link, Reason, db, transaction
+from sync_ui.models import Calendar, Clinician, Link, Reason, Token, db, transaction
 from sync_ui.models.installation import current
 from sync_ui.services import access, addresses, calendars, limits, practice, sealing
 from sync_ui.services.access import Actor
@@ -84,23 +84,23 @@ def ends_at(link: Link) -> datetime | None:
 
     A fresh address lives anew.
     """
-    days = practice.get().longest_link_days
-    token = addresses.current(link) if days is not None else None
-    if days is None or token is None:
-        return link.expires_at
-    oldest = token.created_at + timedelta(days=days)
-    return min(oldest, link.expires_at) if link.expires_at else oldest
+    token = addresses.current(link) if practice.get().longest_link_days else None
+    ends = (link.expires_at, _too_old_at(token) if token else None)
+    return min((at for at in ends if at), default=None)
 
 
 def old_address_until(link: Link) -> datetime | None:
     """Until when an address works that a fresh one has replaced; None if there is none."""
-    ends = (token.ends_at for token in addresses.replaced(link) if token.ends_at)
-    return max(ends, default=None)
+    found = [
+        min(at for at in (token.ends_at, _too_old_at(token), link.expires_at) if at)
+        for token in addresses.replaced(link)
+    ]
+    return max((at for at in found if at > clock.now()), default=None)
 
 
 def shown_mode(link: Link) -> DisplayMode:
     """How names show: the link's mode within what the practice allows now."""
-    return limits.shown(link.mode, link.agreement)
+    return limits.shown(link.mode, agreed=bool(link.agreement))
 
 
 def disclosure(link: Link) -> str:
@@ -133,7 +133,7 @@ def disclosure_of(
     ahead = found.months_ahead if months_ahead is None else months_ahead
     return words.sentence(
         name(calendar),
-        limits.shown(mode, "agreed" if agreed else ""),
+        limits.shown(mode, agreed=agreed),
         choices,
         (today - timedelta(days=back), today + relativedelta(months=ahead)),
         practice_wide=calendar.clinician_id is None,
@@ -343,7 +343,7 @@ def expire(actor: Actor) -> int:
         for link in late:
             addresses.end(session, link)
             record(session, actor, Action.LINK_EXPIRED, f"link:{link.id}")
-        replaced = addresses.retire_late(session)
+        replaced = addresses.retire_late(session, days)
         for link in replaced:
             record(session, actor, Action.OLD_ADDRESS_ENDED, f"link:{link.id}")
     addresses.write_journal()
@@ -402,6 +402,12 @@ def _shown(link: Link) -> tuple[object, ...]:
 def _raise(session: Session, link: Link) -> None:
     link.revision += 1
     link.changed_at = calendars.stamp(session)
+
+
+def _too_old_at(token: Token) -> datetime | None:
+    """When the address has lived as long as the practice lets any live."""
+    days = practice.get().longest_link_days
+    return token.created_at + timedelta(days=days) if days else None
 
 
 def _created_at(link: Link) -> datetime:

@@ -135,6 +135,7 @@ def _end_against_policy(session: Session) -> int:
     if days is not None:
         for link in session.scalars(addresses.older_than(days)).all():
             addresses.end(session, link)
+        addresses.retire_late(session, days)
     if not shared:
         offboarding.end_out_of_reach_of_schedulers(session)
     return ended
