@@ -44,7 +44,6 @@ TABLE = """
 GET  accounts.account           302 200 200 200 200
 POST accounts.account           302 302 302 302 302
 POST accounts.notify            302 302 302 302 302
-POST accounts.notify            302 302 302 302 302
 GET  accounts.sign_in           200 302 302 302 302
 POST accounts.sign_in           302 302 302 302 302
 POST accounts.sign_out          302 302 302 302 302
@@ -136,6 +135,7 @@ POST practice.remove_place      302 403 403 403 302
 POST practice.reset_links       302 403 403 403 302
 GET  practice.settings          302 403 403 403 200
 POST practice.settings          302 403 403 403 302
+POST reach.check                302 200 404 200 200
 GET  schedule.events            302 200 404 200 200
 GET  schedule.show              302 200 404 200 200
 GET  search.find                302 200 200 200 200
@@ -545,7 +545,8 @@ POSTS = [route for route in EXPECTED if route[1] == "POST" and route[0] != "feed
 
 # Signed in, shared and set up already, or only looking.
 NOTHING_TO_CHANGE = set(
-    "accounts.sign_in moves.restore imports.preview links.allow setup.begin setup.fill".split()
+    "accounts.sign_in moves.restore imports.preview links.allow reach.check setup.begin "
+    "setup.fill".split()
 )
 
 
