@@ -1,8 +1,6 @@
 """Sync Calendar: a calendar's links, and every way to get one onto a phone."""
 
-from datetime import date, datetime
 from io import BytesIO
-from itertools import groupby
 from urllib.parse import urlsplit
 
 import qrcode
@@ -25,22 +23,20 @@ from wtforms.validators import InputRequired
 
 from sync_ui import config, worker
 from sync_ui.domain import apps, display
-from sync_ui.domain.event import DisplayMode, Event
+from sync_ui.domain.event import Choices, DisplayMode
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import ConfirmationNeeded, NotFound, SyncError
-from sync_ui.models import Calendar, Link
+from sync_ui.models import Calendar, Link, Reason
 from sync_ui.models.installation import current
-from sync_ui.services import access, codes, feeds, links, mail, practice
-from sync_ui.web import dates
-from sync_ui.web.forms import MODES, blame
+from sync_ui.services import access, codes, feeds, links, mail, notices, practice
+from sync_ui.web import previews
+from sync_ui.web.forms import MODES, REASONS, blame
+from sync_ui.web.link_form import AGREED
 from sync_ui.web.signing import actor, guard
 
 blueprint = Blueprint("links", __name__)
 
 View = str | Response | tuple[str, int]
-
-
-AGREED = "The calendar service has an agreement (BAA) with the practice, or keeps nothing"
 
 
 class AllowForm(FlaskForm):
@@ -71,7 +67,12 @@ class LinkForm(FlaskForm):
 @guard(Permission.OWN_LINKS)
 def calendars() -> View:
     """Every calendar that the actor may share, and the state of its links."""
-    return render_template("links/calendars.html", calendars=links.manageable(actor()), links=links)
+    return render_template(
+        "links/calendars.html",
+        calendars=links.manageable(actor()),
+        links=links,
+        news_of=lambda calendar: set().union(*map(news_of, links.live(calendar))),
+    )
 
 
 @blueprint.get("/calendars/<key>/sync")
@@ -112,8 +113,8 @@ def preview(key: str) -> View:
         "links/_preview.html",
         calendar_name=links.name(calendar),
         alone=True,
-        unsaved=link is not None and link.mode is not mode,
-        **_preview(calendar, mode),
+        unsaved=link is not None and links.shown_mode(link) is not mode,
+        **_preview(calendar, link, mode),
     )
 
 
@@ -141,7 +142,7 @@ def create(key: str) -> View:
 @blueprint.post("/calendars/<key>/reset-all")
 @guard(Permission.OWN_LINKS)
 def reset_all(key: str) -> View:
-    count = links.reset_all(actor(), key)
+    count = links.reset_all(actor(), key, reason())
     calendar = access.calendar(actor(), key)
     sentence = f"{count} links have new addresses; the old ones show no appointment any more."
     return _done(calendar, sentence, "link")
@@ -186,7 +187,7 @@ def send(key: str, link_id: int) -> View:
 @guard(Permission.OWN_LINKS)
 def reset(key: str, link_id: int) -> View:
     calendar, link = door(key, link_id)
-    links.reset(actor(), link_id)
+    links.reset(actor(), link_id, reason())
     sentence = "Access is reset: the old link shows no appointment any more. Add the new one."
     return _done(calendar, sentence, "link", link)
 
@@ -207,6 +208,22 @@ def door(key: str, link_id: int) -> tuple[Calendar, Link]:
     if link.calendar_id != calendar.id:
         raise NotFound("There is no such link.")
     return calendar, link
+
+
+def news_of(link: Link) -> set[str]:
+    """The kinds of notices about the link's readers that were not put away."""
+    return {notice.kind.value for notice in notices.of(link)}
+
+
+def reason() -> Reason | None:
+    """Why, as the form says; nobody has to say."""
+    word = request.form.get("reason", "")
+    return Reason(word) if word in set(Reason) else None
+
+
+def allowed_modes() -> set[str]:
+    ceiling = practice.get().ceiling
+    return {word for word in MODES if _within(DisplayMode(word), ceiling)}
 
 
 def _mode(word: str | None) -> DisplayMode:
@@ -240,7 +257,7 @@ def _page(
     live = links.live(calendar)
     link = link or _asked_for(live)
     ceiling = practice.get().ceiling
-    saved = link.mode if link else DisplayMode.INITIALS
+    saved = links.shown_mode(link) if link else display.effective(DisplayMode.INITIALS, ceiling)
     mode = display.effective(chosen or saved, ceiling)
     mode_form = mode_form or ModeForm(formdata=None)
     mode_form.mode.data = mode.value
@@ -256,17 +273,19 @@ def _page(
         live=live,
         ended=[ended for ended in calendar.links if ended not in live],
         link=link,
+        links=links,
+        news_of=news_of,
+        reasons=REASONS,
         allow_form=AllowForm(formdata=None, allowed=bool(live)),
         mode_form=mode_form,
         link_form=link_form,
-        mode_of=lambda shown: display.effective(shown.mode, ceiling),
-        allowed_modes={word for word in MODES if _within(DisplayMode(word), ceiling)},
-        unsaved=mode is not display.effective(saved, ceiling),
+        allowed_modes=allowed_modes(),
+        unsaved=mode is not saved,
         how_fast=apps.HOW_FAST,
         smtp=mail.is_configured(),
         **_reach(),
         large=feeds.is_large(calendar),
-        **_preview(calendar, mode),
+        **_preview(calendar, link, mode),
         **_addresses(link),
         **context,
     ), status
@@ -290,33 +309,13 @@ def _reach() -> dict[str, object]:
     }
 
 
-def _preview(calendar: Calendar, mode: DisplayMode) -> dict[str, object]:
+def _preview(calendar: Calendar, link: Link | None, mode: DisplayMode) -> dict[str, object]:
+    choices = link.choices if link else Choices()
     return {
         "mode": mode,
         "ceiling": practice.get().ceiling,
-        "days": _days(feeds.preview(calendar, mode)),
+        "days": previews.next_days(calendar, mode, choices),
     }
-
-
-def _days(events: list[Event]) -> list[dict[str, object]]:
-    """The events by the day on which they begin, as the preview's macro takes them."""
-    return [
-        {"label": dates.day(day), "events": [_shown(event) for event in of_day]}
-        for day, of_day in groupby(events, _day_of)
-    ]
-
-
-def _day_of(event: Event) -> date:
-    starts = event.starts
-    return starts.astimezone(dates.zone()).date() if isinstance(starts, datetime) else starts
-
-
-def _shown(event: Event) -> dict[str, str]:
-    if isinstance(event.starts, datetime) and isinstance(event.ends, datetime):
-        starts, ends = dates.clock_time(event.starts), dates.clock_time(event.ends)
-    else:
-        starts, ends = "All day", ""
-    return {"title": event.summary, "place": event.location, "starts": starts, "ends": ends}
 
 
 def _addresses(link: Link | None) -> dict[str, object]:

@@ -42,6 +42,7 @@ ABOVE = {
     "duplicates": "clients",
     "exports": "schedule",
     "holidays": "practice",
+    "link": "links",
     "types": "practice",
 }
 

@@ -38,6 +38,7 @@ def _page(opened: Opened) -> View:
     return render_template(
         "phone/add.html",
         calendar_name=opened.calendar_name,
+        disclosure=opened.disclosure,
         expires_at=opened.expires_at,
         device=apps.device(user_agent),
         safari=apps.in_safari(user_agent),

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from sync_ui import clock
+from sync_ui.domain.apps import Reader
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
 from sync_ui.models import (
@@ -24,6 +25,7 @@ from sync_ui.models import (
     Location,
     Row,
     User,
+    Visit,
     db,
     transaction,
 )
@@ -91,6 +93,13 @@ GET  imports.progress           302 403 403 302 302
 POST imports.take_back          302 403 403 302 302
 GET  imports.upload             302 403 403 200 200
 POST imports.upload             302 403 403 302 302
+POST link.change                302 302 404 302 302
+POST link.disable               302 302 404 302 302
+POST link.known                 302 302 404 302 302
+GET  link.preview               302 200 404 200 200
+POST link.renew                 302 302 404 302 302
+POST link.reset                 302 302 404 302 302
+GET  link.show                  302 200 404 200 200
 POST links.allow                302 302 404 302 302
 GET  links.calendars            302 200 200 200 200
 POST links.change_mode          302 302 404 302 302
@@ -214,16 +223,26 @@ class Things:
             run = Import(
                 clinician_id=self.clinician, source="CSV", applied_at=clock.now(), counts={"new": 1}
             )
+            visit = Visit(
+                link_id=self.link.id,
+                token_id=self.link.tokens[0].id,
+                reader=Reader.APP,
+                name="Google Calendar",
+                network="the internet, 203.0.113.0/24",
+                first_at=clock.now(),
+                last_at=clock.now(),
+                seen_until=clock.now(),
+            )
             twin = clients.add(session, "Lea", "Double")
             left = clients.add(session, "Lea", "Gone")
             left.archived_at = clock.now()
-            session.add_all([place, holiday, kind, file, run])
+            session.add_all([place, holiday, kind, file, run, visit])
             session.flush()
             self.user, self.leaver, self.place = user.id, leaver.id, place.id
             self.holiday, self.type = holiday.id, kind.id
             self.file, self.run, self.number = file.id, run.id, number
             self.mark = file.mark
-            self.twin, self.left = twin.id, left.id
+            self.twin, self.left, self.visit = twin.id, left.id, visit.id
 
     def path(self, endpoint: str) -> dict[str, object]:
         """The values of the endpoint's address, its query included."""
@@ -243,6 +262,7 @@ class Things:
             "other_id": self.twin,
             "type_id": self.type,
             "user_id": self.user,
+            "visit_id": self.visit,
         }
         if endpoint == "moves.undo":
             values["change_id"] = self._change()
@@ -255,6 +275,7 @@ class Things:
                 "clinician": self.clinician,
             },
             "schedule.show": {"clinician": self.clinician},
+            "link.preview": {"mode": "initials", "telehealth": "none"},
             "links.preview": {"mode": "initials"},
             "search.find": {"q": "ar"},
         }
@@ -324,6 +345,8 @@ class Things:
                 "clinician": self.clinician,
                 "file": (BytesIO(CSV), "calendar.csv"),
             },
+            "link.change": {"label": "Work phone", "mode": "busy", "telehealth": "none"},
+            "link.renew": {"hours": "24"},
             "links.allow": {"allowed": "y"},
             "links.change_mode": {"mode": "busy"},
             "links.create": {"label": "Work phone", "mode": "initials"},
@@ -513,11 +536,12 @@ def test_another_clinicians_link_is_not_found_under_ones_own_calendar(
 ) -> None:
     annas = Things(practice, book, practice.anna, practice.sam).link.id
     browser = browser_of("unlu@example.com")
-    form = {"csrf_token": csrf_token(browser, "/account"), "mode": "busy"}
+    form = {"csrf_token": csrf_token(browser, "/account"), "mode": "busy", "hours": "24"}
     before = every_row()
 
-    for action in ("mode", "qr", "email", "reset", "disable"):
-        address = f"/calendars/{practice.unlus_calendar}/links/{annas}/{action}"
+    own_page = ("", "/access/fresh", "/access/reset", "/access/disable")
+    for action in ("/mode", "/qr", "/email", "/reset", "/disable", *own_page):
+        address = f"/calendars/{practice.unlus_calendar}/links/{annas}{action}"
         assert browser.post(address, data=form).status_code == 404
     assert every_row() == before
 
