@@ -378,6 +378,7 @@ def _first_visit(token: Token, key: Key, readings: Readings) -> Visit:
 
 def _count(visit: Visit, readings: Readings) -> None:
     visit.count += readings.count
+    visit.first_at = min(visit.first_at, readings.first_at)
     visit.days += sum(day > visit.last_at.date() for day in readings.days)
     if readings.last_at >= visit.last_at:
         visit.last_at, visit.seen_until = readings.last_at, readings.seen_until
