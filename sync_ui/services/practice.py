@@ -74,9 +74,11 @@ def change(
     check_window(days_back, months_ahead)
     with transaction() as session:
         found = get(session)
-        found.name, found.zone, found.ceiling = name, zone, ceiling or found.ceiling
-        found.days_back, found.months_ahead = days_back, months_ahead
-        calendars.raise_policy(session, calendars.stamp(session))
+        before = (found.name, found.zone, found.ceiling, found.days_back, found.months_ahead)
+        after = (name, zone, ceiling or found.ceiling, days_back, months_ahead)
+        found.name, found.zone, found.ceiling, found.days_back, found.months_ahead = after
+        if after != before:
+            calendars.raise_policy(session, calendars.stamp(session))
         record(session, actor, Action.PRACTICE_CHANGED, "practice")
 
 

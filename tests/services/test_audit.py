@@ -3,10 +3,11 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import func, select
 
+from sync_ui.domain.colours import Colour
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
 from sync_ui.errors import SyncError
-from sync_ui.models import Appointment, AuditEntry, db
+from sync_ui.models import Appointment, AuditEntry, Link, Reason, db
 from sync_ui.services import (
     accounts,
     appointments,
@@ -19,6 +20,7 @@ from sync_ui.services import (
     mappings,
     people,
     series,
+    types,
     undo,
     upkeep,
     uploads,
@@ -29,6 +31,7 @@ from sync_ui.services.series import Scope
 from tests.practice import PASSWORD, ZONE, Book, Clock, Practice
 from tests.services.test_appointments import plan
 from tests.services.test_imports import PAULA, calendar
+from tests.services.test_links import change as change_link
 from tests.services.test_links import lower_ceiling
 
 Use = Callable[[Practice, Book], object]
@@ -76,6 +79,21 @@ USES: dict[str, tuple[Callable[[Practice, Book], object], Callable[..., object],
         lambda p, _: own_link(p),
         lambda p, link: links.change_mode(p.unlu, link, DisplayMode.BUSY),
         Action.LINK_MODE_CHANGED,
+    ),
+    "links.change": (
+        lambda p, _: db.session.get_one(Link, own_link(p)),
+        lambda p, link: change_link(p, link, label="Canary", agreement="Canary", days_back=1),
+        Action.LINK_CHANGED,
+    ),
+    "links.renew": (
+        lambda p, _: own_link(p),
+        lambda p, link: links.renew(p.unlu, link, 24),
+        Action.LINK_RENEWED,
+    ),
+    "links.reset_practice": (
+        lambda p, _: own_link(p),
+        lambda p, _: links.reset_practice(p.ada, Reason.LEAKED),
+        Action.LINKS_RESET,
     ),
     "links.reset": (
         lambda p, _: own_link(p),
@@ -230,8 +248,20 @@ USES: dict[str, tuple[Callable[[Practice, Book], object], Callable[..., object],
     ),
     "practice.change": (
         lambda _, __: None,
-        lambda p, _: lower_ceiling(p, DisplayMode.BUSY),
+        lambda p, _: practices.change(p.ada, name="Canary", zone=ZONE, days_back=1, months_ahead=1),
         Action.PRACTICE_CHANGED,
+    ),
+    "practice.change_policy": (
+        lambda p, _: own_link(p),
+        lambda p, _: lower_ceiling(p, DisplayMode.BUSY),
+        Action.POLICY_CHANGED,
+    ),
+    "types.change": (
+        lambda p, _: types.create(p.ada, name="Intake", minutes=90, colour=Colour.BLUE).id,
+        lambda p, kind: types.change(
+            p.ada, kind, name="Canary", minutes=90, colour=Colour.RED, ceiling=DisplayMode.BUSY
+        ),
+        Action.TYPE_CHANGED,
     ),
     "practice.show_internal_ids": (
         lambda _, __: None,
@@ -302,7 +332,6 @@ def test_a_refused_change_writes_none(practice: Practice, book: Book) -> None:
             practice.unlu,
             name="Mine",
             zone=ZONE,
-            ceiling=DisplayMode.BUSY,
             days_back=1,
             months_ahead=1,
         ),

@@ -1,21 +1,23 @@
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from sync_ui.domain.event import DisplayMode
-from sync_ui.errors import ConfirmationNeeded, Conflict, NotFound, Refused, SyncError
-from sync_ui.models import Link, Token, db
+from sync_ui.domain.event import Choices, DisplayMode, Telehealth
+from sync_ui.domain.roles import Role
+from sync_ui.errors import ConfirmationNeeded, Conflict, Invalid, NotFound, Refused, SyncError
+from sync_ui.models import AuditEntry, Link, Token, db
 from sync_ui.models.installation import current
 from sync_ui.services import access, accounts, addresses, codes, feeds, links, people
 from sync_ui.services import practice as practices
 from sync_ui.services.access import WORKER
-from tests.practice import ZONE, Book, Clock, Practice
+from tests.practice import NOW, Book, Clock, Practice
 from tests.practice import token_of as token
-from tests.services.test_feeds import summaries
+from tests.services.test_feeds import parsed, summaries
 
 NOTICE = ["This calendar link was turned off"]
 
@@ -46,9 +48,7 @@ def test_the_first_link_stays_within_the_ceiling(practice: Practice) -> None:
 
 
 def lower_ceiling(practice: Practice, ceiling: DisplayMode) -> None:
-    practices.change(
-        practice.ada, name="Riverside", zone=ZONE, ceiling=ceiling, days_back=30, months_ahead=6
-    )
+    set_policy(practice, ceiling=ceiling)
 
 
 def test_unticking_ends_every_link_and_ticking_again_makes_a_new_one(
@@ -350,3 +350,400 @@ def test_an_address_stays_shorter_than_200_characters(practice: Practice) -> Non
 
     assert address is not None
     assert len(address) < 200
+
+
+# What can be chosen of a link.
+
+PARTNER = Choices(
+    location=False, type=True, telehealth=Telehealth.BUTTON, time_off=False, cancelled=True
+)
+
+
+def change(practice: Practice, link: Link, **other: Any) -> Link:
+    """As the link's page does: everything that can be said of it, with some of it new."""
+    as_it_is: dict[str, Any] = {
+        "label": link.label,
+        "mode": link.mode,
+        "choices": link.choices,
+        "days_back": link.days_back,
+        "months_ahead": link.months_ahead,
+        "expires_at": link.expires_at,
+        "agreement": link.agreement,
+    }
+    return links.change(practice.unlu, link.id, **(as_it_is | other))
+
+
+def set_policy(practice: Practice, **other: Any) -> int:
+    usual: dict[str, Any] = {
+        "ceiling": DisplayMode.FULL_NAME,
+        "longest_link_days": None,
+        "wants_agreement": False,
+        "schedulers_share_practice": True,
+    }
+    return practices.change_policy(practice.ada, **(usual | other))
+
+
+def test_each_link_of_a_calendar_shows_what_was_chosen_for_it(practice: Practice) -> None:
+    phone = links.allow(practice.unlu, practice.unlus_calendar)
+    partner = links.create(
+        practice.unlu,
+        practice.unlus_calendar,
+        "Partner: busy only",
+        DisplayMode.BUSY,
+        choices=PARTNER,
+        days_back=0,
+        months_ahead=2,
+        expires_at=NOW + timedelta(days=90),
+        agreement=" BAA of\n1 May ",
+    )
+
+    assert (phone.choices, phone.days_back, phone.months_ahead) == (Choices(), None, None)
+    assert (partner.choices, partner.days_back, partner.months_ahead) == (PARTNER, 0, 2)
+    assert (partner.agreement, links.ends_at(partner)) == ("BAA of 1 May", NOW + timedelta(days=90))
+
+
+SHOWN: dict[str, dict[str, Any]] = {
+    "mode": {"mode": DisplayMode.BUSY},
+    "location": {"choices": Choices(location=False)},
+    "type": {"choices": Choices(type=True)},
+    "telehealth": {"choices": Choices(telehealth=Telehealth.ADDRESS)},
+    "time off": {"choices": Choices(time_off=False)},
+    "cancelled": {"choices": Choices(cancelled=True)},
+    "days back": {"days_back": 0},
+    "months ahead": {"months_ahead": 1},
+}
+
+
+@pytest.mark.parametrize("new", SHOWN.values(), ids=SHOWN)
+def test_whatever_a_link_shows_anew_moves_its_feed_once(
+    practice: Practice, new: dict[str, Any], now: Clock
+) -> None:
+    link = links.allow(practice.unlu, practice.unlus_calendar)
+    revision, changed_at = link.revision, link.changed_at
+    now.move(minutes=1)
+
+    change(practice, link, **new)
+
+    assert link.revision == revision + 1
+    assert link.changed_at > changed_at
+    changed_at = link.changed_at
+    change(practice, link)
+    assert (link.revision, link.changed_at) == (revision + 1, changed_at)
+
+
+NOT_SHOWN: dict[str, dict[str, Any]] = {
+    "label": {"label": "Anna's iPhone"},
+    "expiry": {"expires_at": NOW + timedelta(days=9)},
+    "agreement": {"agreement": "BAA of 1 May"},
+}
+
+
+@pytest.mark.parametrize("new", NOT_SHOWN.values(), ids=NOT_SHOWN)
+def test_a_name_an_expiry_and_a_note_leave_the_feed_as_it_is(
+    practice: Practice, new: dict[str, Any], now: Clock
+) -> None:
+    link = links.allow(practice.unlu, practice.unlus_calendar)
+    before = (link.revision, link.changed_at, link.calendar.version)
+    now.move(minutes=1)
+
+    change(practice, link, **new)
+
+    assert {field: getattr(link, field) for field in new} == new
+    assert (link.revision, link.changed_at, link.calendar.version) == before
+
+
+def test_a_note_on_which_full_names_rest_moves_the_feed(practice: Practice) -> None:
+    set_policy(practice, wants_agreement=True)
+    link = links.create(
+        practice.unlu,
+        practice.unlus_calendar,
+        "Phone",
+        DisplayMode.FULL_NAME,
+        agreement="BAA of 1 May",
+        confirmed=True,
+    )
+    assert links.shown_mode(link) is DisplayMode.FULL_NAME
+
+    with pytest.raises(Refused, match="only with a note of the agreement"):
+        change(practice, link, agreement="")
+    change(practice, link, agreement="", mode=DisplayMode.INITIALS)
+
+    assert (links.shown_mode(link), link.revision) == (DisplayMode.INITIALS, 1)
+
+
+def test_full_names_ask_once_and_not_when_something_else_changes(practice: Practice) -> None:
+    link = links.allow(practice.unlu, practice.unlus_calendar)
+    with pytest.raises(ConfirmationNeeded):
+        change(practice, link, mode=DisplayMode.FULL_NAME)
+    change(practice, link, mode=DisplayMode.FULL_NAME, confirmed=True)
+
+    change(practice, link, label="Work phone", months_ahead=2, agreement="BAA of 1 May")
+
+    assert (link.label, link.mode) == ("Work phone", DisplayMode.FULL_NAME)
+
+
+def test_full_names_need_a_note_if_the_practice_wants_one(practice: Practice) -> None:
+    before = links.create(
+        practice.unlu, practice.unlus_calendar, "Phone", DisplayMode.FULL_NAME, confirmed=True
+    )
+    assert links.shown_mode(before) is DisplayMode.FULL_NAME
+    set_policy(practice, wants_agreement=True)
+
+    assert links.shown_mode(before) is DisplayMode.FIRST_NAME
+    assert links.disclosure(before).startswith("First names, times")
+    link = links.allow(practice.anna, practice.annas_calendar)
+    uses: list[Callable[[], object]] = [
+        lambda: links.change_mode(practice.anna, link.id, DisplayMode.FULL_NAME, confirmed=True),
+        lambda: links.create(
+            practice.anna,
+            practice.annas_calendar,
+            "Tablet",
+            DisplayMode.FULL_NAME,
+            agreement=" \n",
+            confirmed=True,
+        ),
+    ]
+    for use in uses:
+        with pytest.raises(Refused, match="only with a note of the agreement"):
+            use()
+
+    change(practice, before, agreement="BAA of 1 May")
+
+    assert links.shown_mode(before) is DisplayMode.FULL_NAME
+    assert before.revision == 1
+
+
+def test_f3_an_older_link_shows_no_more_than_a_lowered_ceiling(
+    practice: Practice, book: Book
+) -> None:
+    book(practice.jane)
+    link = links.create(
+        practice.unlu, practice.unlus_calendar, "Phone", DisplayMode.FULL_NAME, confirmed=True
+    )
+    secret, before = token(link), (link.revision, link.changed_at)
+    assert summaries(feeds.read(secret)) == ["Jane Smith"]
+
+    set_policy(practice, ceiling=DisplayMode.INITIALS)
+
+    assert summaries(feeds.read(secret)) == ["J.S."]
+    assert links.shown_mode(link) is DisplayMode.INITIALS
+    assert (link.revision, link.changed_at) == before
+    with pytest.raises(Refused, match="Your practice allows at most: initials"):
+        change(practice, link, mode=DisplayMode.FIRST_NAME)
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "no name": ({"label": " \t"}, "A name must have 1 to 100 characters."),
+    "a long name": ({"label": "x" * 101}, "A name must have 1 to 100 characters."),
+    "yesterday": ({"expires_at": NOW - timedelta(days=1)}, "A link can only end in the future."),
+    "this moment": ({"expires_at": NOW}, "A link can only end in the future."),
+    "a century": ({"expires_at": NOW + timedelta(days=36500)}, "Choose a day within ten years"),
+    "too far back": ({"days_back": 367}, "Feeds can reach 0 to 366 days back"),
+    "ahead in the past": ({"days_back": -1}, "Feeds can reach 0 to 366 days back"),
+    "too far ahead": ({"months_ahead": 25}, "Feeds can reach 0 to 366 days back"),
+    "nothing ahead": ({"months_ahead": 0}, "Feeds can reach 0 to 366 days back"),
+    "a long note": ({"agreement": "x" * 201}, "A note on an agreement has at most 200"),
+}
+
+
+@pytest.mark.parametrize(("wrong", "sentence"), WRONG.values(), ids=WRONG)
+def test_nonsense_is_refused_in_a_sentence_and_changes_nothing(
+    practice: Practice, wrong: dict[str, Any], sentence: str
+) -> None:
+    link = links.allow(practice.unlu, practice.unlus_calendar)
+    new = {"label": "Phone", "mode": DisplayMode.BUSY} | wrong
+    before = (link.label, link.mode, link.revision)
+
+    with pytest.raises(Invalid, match=f"^{sentence}"):
+        change(practice, link, **new)
+    with pytest.raises(Invalid, match=f"^{sentence}"):
+        links.create(practice.unlu, practice.unlus_calendar, **new)
+
+    db.session.rollback()
+    assert (link.label, link.mode, link.revision) == before
+    assert db.session.scalar(select(func.count(Link.id))) == 1
+
+
+def test_no_link_is_made_to_outlive_the_longest_life(practice: Practice, now: Clock) -> None:
+    set_policy(practice, longest_link_days=90)
+    last = NOW + timedelta(days=90)
+    link = links.create(
+        practice.unlu, practice.unlus_calendar, "Phone", DisplayMode.BUSY, expires_at=last
+    )
+    now.move(days=10)
+
+    for beyond in (last + timedelta(seconds=1), last + timedelta(days=10)):
+        with pytest.raises(Invalid, match="Your practice lets no link live longer than 90 days"):
+            change(practice, link, expires_at=beyond)
+    # A fresh address begins anew.
+    links.renew(practice.unlu, link.id, 24)
+    change(practice, link, expires_at=last + timedelta(days=10))
+
+    assert links.ends_at(link) == last + timedelta(days=10)
+
+
+def test_an_expiry_beyond_a_shortened_life_does_not_hinder_other_changes(
+    practice: Practice,
+) -> None:
+    late = NOW + timedelta(days=300)
+    link = links.create(
+        practice.unlu, practice.unlus_calendar, "Phone", DisplayMode.BUSY, expires_at=late
+    )
+    set_policy(practice, longest_link_days=90)
+
+    change(practice, link, label="Work phone")
+
+    assert (link.label, link.expires_at) == ("Work phone", late)
+    assert links.ends_at(link) == NOW + timedelta(days=90)
+
+
+def test_a_day_is_over_at_midnight_where_the_practice_is(practice: Practice) -> None:
+    assert links.end_of(date(2026, 12, 31)) == datetime(2027, 1, 1, 5, tzinfo=UTC)
+    # The night in which clocks go forward, and the last day there is.
+    assert links.end_of(date(2027, 3, 14)) == datetime(2027, 3, 15, 4, tzinfo=UTC)
+    with pytest.raises(Invalid):
+        links.end_of(date.max)
+
+
+def test_the_audit_says_what_of_a_link_was_changed_and_no_name(practice: Practice) -> None:
+    link = links.allow(practice.unlu, practice.unlus_calendar)
+
+    change(practice, link, label="Jane Smith's phone", months_ahead=2, agreement="Canary")
+
+    last = db.session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc())).first()
+    assert last is not None
+    assert (last.action, last.subject, last.detail) == (
+        "link.changed",
+        f"link:{link.id}",
+        {"mode": "initials", "changed": "label, agreement, months_ahead"},
+    )
+
+
+def test_a_dead_or_foreign_link_is_not_changed(practice: Practice) -> None:
+    annas = links.allow(practice.anna, practice.annas_calendar)
+    link = links.allow(practice.unlu, practice.unlus_calendar)
+    change(practice, link, label="Work phone")
+
+    with pytest.raises(NotFound):
+        change(practice, annas, label="Mine")
+    links.disable(practice.unlu, link.id)
+    with pytest.raises(Conflict):
+        change(practice, link, label="Alive")
+
+    db.session.rollback()
+    assert (annas.label, link.label) == (links.FIRST_LABEL, "Work phone")
+
+
+# What a link says of itself.
+
+
+def test_a_link_says_in_words_what_it_shows(practice: Practice) -> None:
+    link = links.allow(practice.unlu, practice.unlus_calendar)
+
+    assert links.disclosure(link) == (
+        "Initials, times and location of Dr. Ünlü's appointments and time off "
+        "from Oct 24 to May 23, to whoever holds the link."
+    )
+
+
+def test_the_sentence_follows_choices_zone_and_ceiling(practice: Practice, now: Clock) -> None:
+    desk = links.create(
+        practice.ada,
+        "practice",
+        "Front desk",
+        DisplayMode.FULL_NAME,
+        choices=PARTNER,
+        days_back=0,
+        months_ahead=1,
+        confirmed=True,
+    )
+    now.set(datetime(2026, 11, 24, 3, tzinfo=UTC))  # still the 23rd in New York
+    assert links.disclosure(desk) == (
+        "Full names, titles of meetings, clinicians' names, times, type and a button into the "
+        "video room of all appointments of Riverside, cancelled ones too, "
+        "from Nov 23 to Dec 23, to whoever holds the link."
+    )
+
+    set_policy(practice, ceiling=DisplayMode.BUSY)
+    practices.change(
+        practice.ada, name="Riverside", zone="Europe/Berlin", days_back=30, months_ahead=6
+    )
+
+    assert links.disclosure(desk) == (
+        "Clinicians' names and times of all appointments of Riverside, cancelled ones too, "
+        "each as no more than “Busy” or “Cancelled”, from 24 Nov to 24 Dec, "
+        "to whoever holds the link."
+    )
+
+
+def test_a_dead_link_says_that_it_shows_nothing(practice: Practice) -> None:
+    link = links.allow(practice.unlu, practice.unlus_calendar)
+    links.disable(practice.unlu, link.id)
+
+    assert links.disclosure(link) == "Nothing any more: this link has ended."
+
+
+def test_the_days_that_are_told_are_those_that_the_feed_holds(
+    practice: Practice, book: Book
+) -> None:
+    link = links.create(
+        practice.unlu,
+        practice.unlus_calendar,
+        "Phone",
+        DisplayMode.INITIALS,
+    )
+    for day in ("2026-10-23", "2026-10-24", "2027-05-23", "2027-05-24"):
+        book(practice.jane, at=f"{day} 10:00")
+
+    shown = [event.start.date().isoformat() for event in parsed(feeds.read(token(link)))]
+
+    assert shown == ["2026-10-24", "2027-05-23"]
+    assert " from Oct 24 to May 23, " in links.disclosure(link)
+
+
+# The bar, row by row.
+
+
+def test_l1_a_links_token_opens_its_own_calendar_and_nothing_else(
+    practice: Practice, book: Book
+) -> None:
+    book(practice.jane)
+    book(practice.zoe, actor=practice.anna)
+    unlus = token(links.allow(practice.unlu, practice.unlus_calendar))
+    annas = token(links.allow(practice.anna, practice.annas_calendar))
+
+    assert [summaries(feeds.read(secret)) for secret in (unlus, annas)] == [["J.S."], ["Z.O."]]
+    with pytest.raises(NotFound):
+        codes.look_at(unlus, None)
+    assert accounts.signed_in(unlus) is None
+    assert not practices.is_setup_code(unlus)
+
+
+def test_l2_no_token_exists_before_somebody_asks_for_one(practice: Practice) -> None:
+    assert live_tokens() == 0
+    accounts.create_user(
+        practice.ada,
+        email="new@example.com",
+        name="Dr. New",
+        role=Role.CLINICIAN,
+        password="four unrelated words",
+    )
+    assert live_tokens() == 0
+
+    links.allow(practice.unlu, practice.unlus_calendar)
+
+    assert live_tokens() == 1
+
+
+def test_l13_what_is_no_longer_the_makers_to_share_is_dead_at_once(
+    practice: Practice, book: Book
+) -> None:
+    book(practice.jane)
+    sams = links.create(practice.sam, "practice", "Sam's phone", DisplayMode.INITIALS)
+    graced = token(sams)
+    secret = token(links.renew(practice.sam, sams.id, 72))
+    assert [summaries(feeds.read(old)) for old in (graced, secret)] == [["Dr. Ünlü: J.S."]] * 2
+
+    set_policy(practice, schedulers_share_practice=False)
+
+    assert [summaries(feeds.read(old)) for old in (graced, secret)] == [NOTICE] * 2
