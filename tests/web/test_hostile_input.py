@@ -81,10 +81,16 @@ CLIENT = {
 PRACTICE = {
     "name": "Riverside",
     "zone": "America/New_York",
-    "ceiling": "initials",
     "days_back": "30",
     "months_ahead": "6",
 }
+POLICY = {
+    "ceiling": "initials",
+    "longest_link_days": "90",
+    "wants_agreement": "y",
+    "schedulers_share_practice": "y",
+}
+KIND = {"name": "Recovery", "minutes": "50", "colour": "blue", "ceiling": "busy"}
 USER = {
     "name": "Paula",
     "role": "clinician",
@@ -98,6 +104,8 @@ FORMS = {
     "/clients/new": ("/clients/new", CLIENT),
     "/clients/1": ("/clients/1", CLIENT),
     "/settings": ("/settings", PRACTICE),
+    "/settings/policy": ("/settings/policy", POLICY),
+    "/settings/types": ("/settings/types", KIND),
     "/settings/places": ("/settings/places", {"name": "Room 3"}),
     "/people/new": ("/people/new", USER),
     "/people/users/2": ("/people/users/2", {"name": "Sam", "role": "scheduler"}),
