@@ -50,6 +50,7 @@ PLACES = {
     "imports.preview": Place("/import/{file}", SCHEDULERS),
     "imports.upload": Place("/import", SCHEDULERS),
     "link.show": Place("/calendars/2/links/1", EVERYONE),
+    "leaks.show": Place("/calendars/2/links/1/leak", EVERYONE),
     "links.calendars": Place("/calendars", EVERYONE),
     "links.sync": Place("/calendars/2/sync", EVERYONE),
     "people.clinician": Place("/people/clinicians/1", ADMINISTRATORS),

@@ -100,6 +100,8 @@ GET  link.preview               302 200 404 200 200
 POST link.renew                 302 302 404 302 302
 POST link.reset                 302 302 404 302 302
 GET  link.show                  302 200 404 200 200
+GET  leaks.show                 302 200 404 200 200
+POST leaks.stop                 302 302 404 302 302
 POST links.allow                302 302 404 302 302
 GET  links.calendars            302 200 200 200 200
 POST links.change_mode          302 302 404 302 302
@@ -347,6 +349,7 @@ class Things:
             },
             "link.change": {"label": "Work phone", "mode": "busy", "telehealth": "none"},
             "link.renew": {"hours": "24"},
+            "leaks.stop": {"how": "reset"},
             "links.allow": {"allowed": "y"},
             "links.change_mode": {"mode": "busy"},
             "links.create": {"label": "Work phone", "mode": "initials"},
