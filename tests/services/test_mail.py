@@ -20,8 +20,8 @@ from sync_ui.config import Config
 from sync_ui.domain.event import DisplayMode
 from sync_ui.errors import Conflict, Invalid, NotFound, Unavailable
 from sync_ui.gateways.smtp import MailError, Server
-from sync_ui.models import Mail, db, transaction
-from sync_ui.services import accounts, check, codes, links, mail, upkeep
+from sync_ui.models import Link, Mail, MailKind, db, transaction
+from sync_ui.services import accounts, check, codes, links, mail, notices, upkeep
 from sync_ui.services.access import COMMAND
 from tests.practice import Clock, Practice, token_of
 
@@ -380,3 +380,45 @@ def test_without_a_mail_server_nothing_is_tried(config: Config) -> None:
         "the mail server failed (ConnectionRefusedError)",
         False,
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject"),
+    [
+        (MailKind.NEW_READER, "Somebody new reads a calendar link"),
+        (MailKind.SILENT, "Is your phone still connected?"),
+    ],
+)
+def test_a_notice_names_the_links_page_and_nothing_else(
+    practice: Practice, sink: Sink, kind: MailKind, subject: str
+) -> None:
+    """SECURITY L7, L12: no name, no label, no secret."""
+    notices.want_mails(practice.unlu, True)
+    link = links.create(practice.unlu, practice.unlus_calendar, "Zoë's phone", DisplayMode.BUSY)
+    with transaction() as session:
+        mail.owe_notice(session, session.get_one(Link, link.id), kind)
+
+    upkeep.sweep()
+
+    [envelope] = sink.taken
+    assert envelope.recipients == ["TO:<unlu@example.com>"]
+    assert envelope.message["Subject"] == subject
+    page = f"https://calendar.example.com/calendars/{practice.unlus_calendar}/links/{link.id}"
+    assert re.findall(r"https?://\S+", envelope.text) == [page]
+    told = envelope.data.decode()
+    assert [w for w in (token_of(link), "Zo", "phone's", "Riverside's", "Ünlü") if w in told] == []
+
+
+def test_a_notice_about_a_link_that_died_meanwhile_is_not_sent(
+    practice: Practice, sink: Sink
+) -> None:
+    notices.want_mails(practice.unlu, True)
+    link = links.allow(practice.unlu, practice.unlus_calendar)
+    with transaction() as session:
+        mail.owe_notice(session, session.get_one(Link, link.id), MailKind.NEW_READER)
+    links.disable(practice.unlu, link.id)
+
+    assert mail.send_due() == 0
+
+    assert sink.taken == []
+    assert stored().failure == "This link was turned off already. Make a new one."
