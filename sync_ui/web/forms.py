@@ -34,9 +34,12 @@ REASONS = {
 class Count(IntegerField):
     """A number that may stay empty; what is no number says so in one sentence."""
 
+    data: int | None
+
     def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = None
         try:
-            super().process_formdata(valuelist)
+            super().process_formdata([text for text in valuelist if text.strip()])
         except ValueError:
             raise ValueError("Enter a whole number, or leave it empty.") from None
 

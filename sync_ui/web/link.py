@@ -32,6 +32,7 @@ def show(key: str, link_id: int) -> View:
 @guard(Permission.OWN_LINKS)
 def change(key: str, link_id: int) -> View:
     calendar, link = door(key, link_id)
+    links.require_live(link)
     form = LinkForm()
     if not form.validate_on_submit():
         return _page(calendar, link, form, status=422)

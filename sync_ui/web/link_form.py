@@ -44,9 +44,12 @@ LONGEST = timedelta(days=3660)
 class Day(DateField):
     """A day that may stay empty."""
 
+    data: date | None
+
     def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = None
         try:
-            super().process_formdata(valuelist)
+            super().process_formdata([text for text in valuelist if text.strip()])
         except ValueError:
             raise ValueError("Choose a day of the calendar, or leave it empty.") from None
 
