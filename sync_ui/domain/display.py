@@ -61,7 +61,7 @@ def show(
     The link's own revision and change count as the event's, so that a change of
     mode reaches apps that update only what has grown.
     """
-    told = words(appointment, mode, choices, practice_wide=practice_wide)
+    told = words(appointment.subject, mode, choices, practice_wide=practice_wide)
     starts, ends = appointment.days or (appointment.starts_at, appointment.ends_at)
     return Event(
         uid=appointment.uid,

@@ -98,13 +98,14 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Appointment(Subject):
+class Appointment:
     """One occurrence; times in UTC.
 
     `days` is set for all-day ones: the first day, and the day after the last.
     """
 
     uid: str
+    subject: Subject
     starts_at: datetime
     ends_at: datetime
     revision: int

@@ -1,33 +1,60 @@
-"""Feeds: what a link serves, and what it shows before it is served."""
+"""Feeds: what a link serves, and what it shows before it is served.
+
+A reading costs one indexed read as long as nothing has changed: it finds the
+same row as before, so that the same heading holds. Whatever else it takes
+happens in one transaction that sees one moment.
+"""
 
 import logging
-from collections import OrderedDict
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time, timedelta
+from enum import StrEnum
 from threading import Lock
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Flask, current_app
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Row, bindparam, select, true
 from sqlalchemy.exc import SQLAlchemyError
 
 from sync_ui import clock
 from sync_ui.domain import display, ics_write, tokens, validators
-from sync_ui.domain.event import DisplayMode, Event
+from sync_ui.domain.event import Choices, DisplayMode, Event
 from sync_ui.errors import NotFound, Unavailable
 from sync_ui.models import Calendar, Clinician, Link, Practice, Token, db
 from sync_ui.models.installation import current
-from sync_ui.services import events, links
+from sync_ui.models.lookup import Lookup
+from sync_ui.services import bodies, events, links
+from sync_ui.services.bodies import Body, Memory
 
 # Raised whenever the same data is written differently: every app then reads anew.
-FORMAT = 1
+FORMAT = 2
 
 PREVIEWED = 5
 
 # Reports of refused feeds begin a little above; an event has 330 to 450 bytes.
 MANY_EVENTS = 1_000
 
+MEGABYTE = 1024 * 1024
+
+# So many feeds can be written at once; a second reader of one waits for the first.
+DESKS = 64
+
+UNKNOWN = "There is no such calendar link."
+
+# The columns of `_LOOK_UP`.
+Found = Row[*tuple[Any, ...]]
+
 log = logging.getLogger(__name__)
+
+
+class How(StrEnum):
+    """How a reading was answered, from the cheapest to the dearest."""
+
+    UNCHANGED = "unchanged"
+    HELD = "held"
+    MENDED = "mended"
+    MADE = "made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,50 +62,174 @@ class Answer:
     """What a feed's reader gets: 200 with a body, 304, or 410 with a sentence."""
 
     status: int
-    body: bytes
+    pieces: tuple[bytes, ...]
     file_name: str
     etag: str = ""
     last_modified: datetime | None = None
     link_id: int | None = None
-    expires_at: datetime | None = None
+    token_id: int | None = None
+    how: How = field(default=How.UNCHANGED, compare=False)
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.pieces)
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.pieces))
 
 
-class Bodies:
-    """The bodies last served, in memory only, the least used forgotten first."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a reader says to hold already (RFC 9110, 13.1)."""
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most = most_bytes
-        self._held = 0
-        self._answers: OrderedDict[str, Answer] = OrderedDict()
-        self._lock = Lock()
+    if_none_match: str | None = None
+    if_modified_since: str | None = None
 
-    def get(self, digest: str) -> Answer | None:
-        with self._lock:
-            answer = self._answers.get(digest)
-            if answer is not None:
-                self._answers.move_to_end(digest)
+    def holds(self, answer: Answer, now: datetime) -> bool:
+        """Whether that is what it would get; then 304 is the truth."""
+        if self.if_none_match == answer.etag:
+            return True
+        if self.if_none_match is None and self.if_modified_since is None:
+            return False
+        assert answer.last_modified is not None
+        return validators.not_modified(
+            etag=answer.etag,
+            last_modified=answer.last_modified,
+            if_none_match=self.if_none_match,
+            if_modified_since=self.if_modified_since,
+            now=now,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What is known of a living address as long as `row` is what the database holds of it.
+
+    `answer` is a 304. It holds from `since` until `until`: the window moves at
+    midnight, and at `dies_at` the address's life is over by itself.
+    """
+
+    row: tuple[Any, ...]
+    since: datetime
+    until: datetime
+    dies_at: datetime | None
+    answer: Answer
+
+    def is_over(self, now: datetime) -> bool:
+        return self.dies_at is not None and self.dies_at <= now
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A body in memory, and the feed that it was last sent as."""
+
+    body: Body
+    heading: Heading
+    pieces: tuple[bytes, ...]
+
+    @property
+    def size(self) -> int:
+        shared = len(self.pieces) > 1  # its pieces are the body's days themselves
+        return self.body.size if shared else 2 * self.body.size
+
+
+class Feeds:
+    """Reads the feeds of one application."""
+
+    def __init__(self, app: Flask, most_bytes: int) -> None:
+        self._app = app
+        self._bodies: Memory[Held] = Memory(most_bytes)
+        self._headings: dict[str, Heading] = {}
+        self._desks = [Lock() for _ in range(DESKS)]
+        with app.app_context():
+            self._lookup = Lookup(db.engine, _LOOK_UP)
+            self._journal = current().journal
+
+    def read(self, token: str, asked: Asked) -> Answer:
+        """What the holder of this token gets to see now. Raises NotFound, Unavailable."""
+        digest = tokens.digest(token)
+        now = clock.now()
+        try:
+            return self._at_hand(digest, asked, now) or self._look_closer(digest, asked, now)
+        except SQLAlchemyError as error:
+            log.error("A feed could not be made: %s", type(error).__name__)
+            return self._last_good(digest, asked, now)
+
+    def _at_hand(self, digest: str, asked: Asked, now: datetime) -> Answer | None:
+        """The answer, if the heading and (unless it is a 304) the body are in memory."""
+        row = self._lookup.first(digest)
+        if row is None:
+            raise NotFound(UNKNOWN)
+        heading = self._headings.get(digest)
+        if heading is None or heading.row != row or not heading.since <= now < heading.until:
+            return None
+        if digest in self._journal:  # an old backup cannot revive what it names
+            return None
+        if asked.holds(heading.answer, now):
+            return heading.answer
+        held = self._bodies.get(digest)
+        if held is None or held.heading.answer.etag != heading.answer.etag:
+            return None
+        return replace(heading.answer, status=200, pieces=held.pieces, how=How.HELD)
+
+    def _look_closer(self, digest: str, asked: Asked, now: datetime) -> Answer:
+        """The same from one moment's view of the database; whatever is missing is made."""
+        desk = self._desks[int(digest[:8], 16) % DESKS]
+        with desk, self._app.app_context():
+            row = self._lookup.first_within(db.session.connection(), digest)
+            found = db.session.execute(_LOOK_UP, {"digest": digest}).first()
+            if found is None or row is None:
+                raise NotFound(UNKNOWN)
+            ended_at = self._ended_at(found, digest, now)
+            if ended_at is not None:
+                self._headings.pop(digest, None)
+                self._bodies.forget(digest)
+                return _dead(found, ended_at, asked, now)
+            heading = _heading(found, row, digest, now)
+            self._headings[digest] = heading
+            if asked.holds(heading.answer, now):
+                return heading.answer
+            return self._with_body(found, heading, digest, now)
+
+    def _with_body(self, found: Found, heading: Heading, digest: str, now: datetime) -> Answer:
+        held = self._bodies.get(digest)
+        if held is not None and held.heading.answer.etag == heading.answer.etag:
+            return replace(heading.answer, status=200, pieces=held.pieces, how=How.HELD)
+        shown, how = _shown(found), How.MADE
+        if held is not None and held.body.shown == shown:
+            body, how = bodies.mend(held.body, now), How.MENDED
+        else:
+            body = bodies.write(shown, now)
+        pieces = body.pieces(_head(found, heading.answer, now).encode())
+        held = Held(body, heading, pieces)
+        self._bodies.put(digest, held, held.size)
+        return replace(heading.answer, status=200, pieces=pieces, how=how)
+
+    def _ended_at(self, found: Found, digest: str, now: datetime) -> datetime | None:
+        """When the address died; an old backup cannot revive what the journal names."""
+        over = _dies_at(found)
+        expired_at = over if over and over <= now else None
+        # The other moments are past by their nature, even if the clock was set back since.
+        ends = (found.retired_at, found.disabled_at, expired_at, self._journal.died_at(digest))
+        return min((at for at in ends if at), default=None)
+
+    def _last_good(self, digest: str, asked: Asked, now: datetime) -> Answer:
+        """Rather yesterday's calendar than an empty one; but never that of a dead link.
+
+        The journal is a file, so it can be asked while the database is out of order.
+        """
+        held = self._bodies.get(digest)
+        if held is None or digest in self._journal or held.heading.is_over(now):
+            raise Unavailable("The calendar cannot be read just now. Try again in a minute.")
+        answer = held.heading.answer
+        if asked.holds(answer, now):
             return answer
-
-    def put(self, digest: str, answer: Answer) -> None:
-        with self._lock:
-            self._drop(digest)
-            self._answers[digest] = answer
-            self._held += len(answer.body)
-            while self._held > self._most:
-                self._drop(next(iter(self._answers)))
-
-    def forget(self, digest: str) -> None:
-        with self._lock:
-            self._drop(digest)
-
-    def _drop(self, digest: str) -> None:
-        answer = self._answers.pop(digest, None)
-        if answer is not None:
-            self._held -= len(answer.body)
+        return replace(answer, status=200, pieces=held.pieces, how=How.HELD)
 
 
-def init_app(app: Flask, most_bytes: int = 256 * 1024 * 1024) -> None:
-    app.extensions["bodies"] = Bodies(most_bytes)
+def init_app(app: Flask, most_bytes: int = 256 * MEGABYTE) -> None:
+    app.extensions["feeds"] = Feeds(app, most_bytes)
 
 
 def read(
@@ -89,32 +240,28 @@ def read(
     Raises NotFound for a token that was never issued, Unavailable if the
     database cannot be read and there is no last good body.
     """
-    digest = tokens.digest(token)
-    try:
-        return _read(digest, if_none_match, if_modified_since)
-    except SQLAlchemyError as error:
-        log.error("A feed could not be made: %s", type(error).__name__)
-        db.session.rollback()
-        return _last_good(digest)
+    found: Feeds = current_app.extensions["feeds"]
+    return found.read(token, Asked(if_none_match, if_modified_since))
 
 
-def preview(calendar: Calendar, mode: DisplayMode) -> list[Event]:
-    """The next five appointments exactly as they would leave the building in this mode."""
-    return events.upcoming(_as_shown(calendar, mode), clock.now(), PREVIEWED)
+def preview(calendar: Calendar, mode: DisplayMode, choices: Choices = display.USUAL) -> list[Event]:
+    """The next five appointments exactly as they would leave the building."""
+    return events.upcoming(_as_shown(calendar, mode, choices), clock.now(), PREVIEWED)
 
 
 def is_large(calendar: Calendar) -> bool:
     """Whether its feed may be more than Google takes, which is about 1 MB."""
-    shown = _as_shown(calendar, DisplayMode.BUSY)
+    shown = _as_shown(calendar, DisplayMode.BUSY, display.USUAL)
     return events.count(shown, clock.now()) > MANY_EVENTS
 
 
-def _as_shown(calendar: Calendar, mode: DisplayMode) -> events.Shown:
+def _as_shown(calendar: Calendar, mode: DisplayMode, choices: Choices) -> events.Shown:
     practice = db.session.get_one(Practice, 1)
     return events.Shown(
         clinician_id=calendar.clinician_id,
         zone=practice.zone,
         mode=display.effective(mode, practice.ceiling),
+        choices=choices,
         revision=0,
         link_changed_at=calendar.changed_at,
         days_back=practice.days_back,
@@ -122,54 +269,26 @@ def _as_shown(calendar: Calendar, mode: DisplayMode) -> events.Shown:
     )
 
 
-def _read(digest: str, if_none_match: str | None, if_modified_since: str | None) -> Answer:
-    now = clock.now()
-    found = db.session.execute(_LOOK_UP, {"digest": digest}).first()
-    if found is None:
-        raise NotFound("There is no such calendar link.")
-    ended_at = _ended_at(found, digest, now)
-    if ended_at is not None:
-        _bodies().forget(digest)
-        return _dead(found, ended_at, now, if_none_match)
-    answer = _heading(found, digest, now)
-    if _unchanged(answer, if_none_match, if_modified_since, now):
-        return replace(answer, status=304)
-    held = _bodies().get(digest)
-    if held is not None and held.etag == answer.etag:
-        return held
-    answer = replace(answer, body=_write(found, answer, now))
-    _bodies().put(digest, answer)
-    return answer
-
-
-def _heading(found: Row[*tuple[Any, ...]], digest: str, now: datetime) -> Answer:
-    """The answer without its body: what a 304 says, from one indexed read."""
-    today = events.today(found.zone, now)
-    name = found.clinician_name or found.name
-    revision = found.revision + found.policy_revision
-    changed_at = max(found.changed_at, found.link_changed_at, found.policy_changed_at)
-    return Answer(
-        status=200,
-        body=b"",
-        file_name=links.file_name(name),
-        # The moment too: after a restored backup the versions are given out again.
-        etag=validators.etag(FORMAT, digest, found.version, revision, changed_at, today, name),
-        last_modified=validators.last_modified(changed_at, now, found.zone),
-        link_id=found.link_id,
-        expires_at=found.expires_at,
-    )
-
-
 _LOOK_UP = (
     select(
+        Token.id.label("token_id"),
+        Token.created_at.label("issued_at"),
+        Token.ends_at,
         Token.retired_at,
         Link.id.label("link_id"),
         Link.mode,
+        Link.shows_location,
+        Link.shows_type,
+        Link.telehealth,
+        Link.shows_time_off,
+        Link.shows_cancelled,
+        Link.days_back.label("own_days_back"),
+        Link.months_ahead.label("own_months_ahead"),
+        Link.agreement,
         Link.revision,
         Link.changed_at.label("link_changed_at"),
         Link.expires_at,
         Link.disabled_at,
-        Calendar.id.label("calendar_id"),
         Calendar.uid,
         Calendar.clinician_id,
         Calendar.version,
@@ -178,6 +297,8 @@ _LOOK_UP = (
         Practice.name,
         Practice.zone,
         Practice.ceiling,
+        Practice.wants_agreement,
+        Practice.longest_link_days,
         Practice.policy_revision,
         Practice.policy_changed_at,
         Practice.days_back,
@@ -187,25 +308,44 @@ _LOOK_UP = (
     .join(Link, Link.id == Token.link_id)
     .join(Calendar, Calendar.id == Link.calendar_id)
     .outerjoin(Clinician, Clinician.id == Calendar.clinician_id)
-    .join(Practice, Practice.id == 1)
+    .join(Practice, true())  # it has one row
     .where(Token.digest == bindparam("digest"))
 )
 
 
-def _ended_at(found: Row[*tuple[Any, ...]], digest: str, now: datetime) -> datetime | None:
-    """When the link died; an old backup cannot revive what the journal names."""
-    expired_at = found.expires_at if found.expires_at and found.expires_at <= now else None
-    # The other moments are past by their nature, even if the clock was set back since.
-    ends = (found.retired_at, found.disabled_at, expired_at, current().journal.died_at(digest))
+def _heading(found: Found, row: tuple[Any, ...], digest: str, now: datetime) -> Heading:
+    today = events.today(found.zone, now)
+    zone = ZoneInfo(found.zone)
+    since, midnight = (
+        datetime.combine(day, time(), zone).astimezone(UTC)
+        for day in (today, today + timedelta(days=1))
+    )
+    name = found.clinician_name or found.name
+    revision = found.revision + found.policy_revision
+    changed_at = max(found.changed_at, found.link_changed_at, found.policy_changed_at)
+    dies_at = _dies_at(found)
+    answer = Answer(
+        status=304,
+        pieces=(),
+        file_name=links.file_name(name),
+        # The moment too: after a restored backup the versions are given out again.
+        etag=validators.etag(FORMAT, digest, found.version, revision, changed_at, today, name),
+        last_modified=validators.last_modified(changed_at, now, found.zone),
+        link_id=found.link_id,
+        token_id=found.token_id,
+    )
+    return Heading(row, since, min(midnight, dies_at or midnight), dies_at, answer)
+
+
+def _dies_at(found: Found) -> datetime | None:
+    """When the address's life ends by itself, in the past or to come."""
+    ends = [found.expires_at, found.ends_at]
+    if found.longest_link_days is not None:
+        ends.append(found.issued_at + timedelta(days=found.longest_link_days))
     return min((at for at in ends if at), default=None)
 
 
-def _dead(
-    found: Row[*tuple[Any, ...]],
-    ended_at: datetime,
-    now: datetime,
-    if_none_match: str | None,
-) -> Answer:
+def _dead(found: Found, ended_at: datetime, asked: Asked, now: datetime) -> Answer:
     """The notice makes apps drop the appointments that they hold; a 410 would not.
 
     A date alone never makes it a 304: if the clock was set back, an app could
@@ -213,7 +353,7 @@ def _dead(
     """
     file_name = links.file_name(found.clinician_name or found.name)
     if now > ended_at + links.NOTICE_PERIOD:
-        return Answer(410, b"This calendar link was turned off.\n", file_name)
+        return Answer(410, (b"This calendar link was turned off.\n",), file_name)
     today = events.today(found.zone, now)
     calendar = ics_write.Calendar(
         uid=found.uid,
@@ -226,42 +366,16 @@ def _dead(
     changed_at = max(found.changed_at, found.link_changed_at, found.policy_changed_at, ended_at)
     answer = Answer(
         200,
-        ics_write.notice(calendar, today, today.year),
+        (ics_write.notice(calendar, today, today.year),),
         file_name,
         validators.etag(FORMAT, "notice", found.uid, ended_at, today, found.zone),
         validators.last_modified(changed_at + timedelta(seconds=1), now, found.zone),
     )
-    if _unchanged(answer, if_none_match, None, now):
-        return Answer(304, b"", file_name, answer.etag, answer.last_modified)
-    return answer
+    by_tag = replace(asked, if_modified_since=None)
+    return replace(answer, status=304, pieces=()) if by_tag.holds(answer, now) else answer
 
 
-def _unchanged(
-    answer: Answer, if_none_match: str | None, if_modified_since: str | None, now: datetime
-) -> bool:
-    assert answer.last_modified is not None
-    return validators.not_modified(
-        etag=answer.etag,
-        last_modified=answer.last_modified,
-        if_none_match=if_none_match,
-        if_modified_since=if_modified_since,
-        now=now,
-    )
-
-
-def _last_good(digest: str) -> Answer:
-    """Rather yesterday's calendar than an empty one; but never that of a dead link.
-
-    The journal is a file, so it can be asked while the database is out of order.
-    """
-    answer = _bodies().get(digest)
-    expired = answer is not None and answer.expires_at and answer.expires_at <= clock.now()
-    if answer is None or expired or digest in current().journal:
-        raise Unavailable("The calendar cannot be read just now. Try again in a minute.")
-    return answer
-
-
-def _write(found: Row[*tuple[Any, ...]], answer: Answer, now: datetime) -> bytes:
+def _head(found: Found, answer: Answer, now: datetime) -> str:
     assert answer.last_modified is not None
     calendar = ics_write.Calendar(
         uid=found.uid,
@@ -270,20 +384,24 @@ def _write(found: Row[*tuple[Any, ...]], answer: Answer, now: datetime) -> bytes
         zone=found.zone,
         changed_at=answer.last_modified,
     )
-    shown = events.Shown(
+    return ics_write.head(calendar, year=events.today(found.zone, now).year)
+
+
+def _shown(found: Found) -> events.Shown:
+    agreed = not found.wants_agreement or bool(found.agreement)
+    return events.Shown(
         clinician_id=found.clinician_id,
         zone=found.zone,
-        mode=display.effective(found.mode, found.ceiling),
+        mode=display.allowed(found.mode, found.ceiling, agreed=agreed),
+        choices=Choices(
+            location=found.shows_location,
+            type=found.shows_type,
+            telehealth=found.telehealth,
+            time_off=found.shows_time_off,
+            cancelled=found.shows_cancelled,
+        ),
         revision=found.revision + found.policy_revision,
         link_changed_at=max(found.link_changed_at, found.policy_changed_at),
-        days_back=found.days_back,
-        months_ahead=found.months_ahead,
+        days_back=found.days_back if found.own_days_back is None else found.own_days_back,
+        months_ahead=found.own_months_ahead or found.months_ahead,
     )
-    year = events.today(found.zone, now).year
-    return ics_write.write(calendar, events.in_window(shown, now), year=year)
-
-
-def _bodies() -> Bodies:
-    bodies = current_app.extensions["bodies"]
-    assert isinstance(bodies, Bodies)
-    return bodies

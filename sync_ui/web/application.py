@@ -46,7 +46,6 @@ BLUEPRINTS = (
     clients.blueprint,
     duplicates.blueprint,
     exports.blueprint,
-    feeds.blueprint,
     health.blueprint,
     holidays.blueprint,
     imports.blueprint,
@@ -84,7 +83,8 @@ def build(config: Config | None = None) -> Flask:
     feed_service.init_app(app)
     visits.init_app(app)
     security.init_app(app, config)
-    CSRFProtect(app).exempt(feeds.blueprint)  # apps send no form; what they may not do is a 405
+    feeds.init_app(app)
+    CSRFProtect(app)
     Htmx(app)
     signing.init_app(app)
     errors.init_app(app)

@@ -2,8 +2,7 @@
 
 from datetime import timedelta
 
-from flask import Flask, Response, request
-from flask.sessions import SecureCookieSessionInterface, SessionMixin
+from flask import Flask, Response, current_app, request
 
 from sync_ui.config import Config
 from sync_ui.domain import networks
@@ -17,14 +16,6 @@ POLICY = (
 A_YEAR = int(timedelta(days=365).total_seconds())
 
 
-class Sessions(SecureCookieSessionInterface):
-    """No cookie, and no `Vary: Cookie`, on the feed: whatever looked at the session."""
-
-    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        if request.blueprint != "feeds":
-            super().save_session(app, session, response)
-
-
 def init_app(app: Flask, config: Config) -> None:
     app.secret_key = current_secret(app)
     app.config.update(
@@ -36,7 +27,6 @@ def init_app(app: Flask, config: Config) -> None:
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session, which the server ends
         WTF_CSRF_SSL_STRICT=False,  # pages send no Referer; the token is what counts
     )
-    app.session_interface = Sessions()
     app.after_request(_protect)
 
 
@@ -52,17 +42,26 @@ def network() -> str:
     return networks.household(networks.of(request.remote_addr or "", forwarded, trusted))
 
 
+def protection(app: Flask) -> dict[str, str]:
+    """The headers of every answer, whatever it is."""
+    headers = {
+        "Content-Security-Policy": POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "X-Robots-Tag": "noindex",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
+    if app.config["SESSION_COOKIE_SECURE"]:
+        headers["Strict-Transport-Security"] = f"max-age={A_YEAR}"
+    return headers
+
+
 def _protect(response: Response) -> Response:
     headers = response.headers
-    headers.setdefault("Content-Security-Policy", POLICY)
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "no-referrer")
-    headers.setdefault("X-Robots-Tag", "noindex")
-    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    for name, value in protection(current_app).items():
+        headers.setdefault(name, value)
     if request.endpoint == "static":
         headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
     elif "ETag" not in headers:
         headers["Cache-Control"] = "no-store"
-    if current().config.secure:
-        headers.setdefault("Strict-Transport-Security", f"max-age={A_YEAR}")
     return response

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sync_ui.domain import ics_write
 from sync_ui.domain.display import client_label, effective, initials, show
-from sync_ui.domain.event import Appointment, Client, DisplayMode, Event, Kind
+from sync_ui.domain.event import Appointment, Client, DisplayMode, Event, Kind, Subject
 
 BUSY, INTERNAL_ID, INITIALS, FIRST_NAME, FULL_NAME = DisplayMode
 MODES = [INTERNAL_ID, INITIALS, FIRST_NAME, FULL_NAME, BUSY]
@@ -25,16 +25,14 @@ def appointment(
 ) -> Appointment:
     return Appointment(
         uid="5f0c2c1e-6f0b-4f7e-9d6a-0d5a2b9a7e11",
+        subject=Subject(
+            kind=kind, clinician="Dr. Ünlü", clients=clients, title=title, location=location
+        ),
         starts_at=datetime(2026, 12, 1, 15, 0, tzinfo=UTC),
         ends_at=datetime(2026, 12, 1, 15, 50, tzinfo=UTC),
-        kind=kind,
-        clinician="Dr. Ünlü",
         revision=3,
         created_at=MADE,
         changed_at=CHANGED,
-        clients=clients,
-        title=title,
-        location=location,
     )
 
 
@@ -121,10 +119,9 @@ def test_an_all_day_appointment_leaves_as_days() -> None:
     days = (date(2026, 12, 24), date(2026, 12, 27))
     what = Appointment(
         uid="u",
+        subject=Subject(kind=Kind.TIME_OFF, clinician="Dr. Ünlü"),
         starts_at=datetime(2026, 12, 24, 5, tzinfo=UTC),
         ends_at=datetime(2026, 12, 27, 5, tzinfo=UTC),
-        kind=Kind.TIME_OFF,
-        clinician="Dr. Ünlü",
         revision=0,
         created_at=MADE,
         changed_at=MADE,

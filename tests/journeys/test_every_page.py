@@ -74,7 +74,6 @@ PLACES = {
 # What is no page: files, feeds, a redirect, words for machines, a part of Sync Calendar.
 NO_PAGES = {
     "appointments.find_clients",
-    "feeds.read",
     "health.health",
     "imports.progress",
     "link.preview",

@@ -29,7 +29,8 @@ from sync_ui.services import (
 )
 from sync_ui.services import practice as practices
 from sync_ui.services.access import WORKER
-from sync_ui.services.feeds import Answer, Bodies
+from sync_ui.services.bodies import Memory
+from sync_ui.services.feeds import Answer
 from sync_ui.services.plans import Plan
 from tests.practice import NOW, ZONE, Book, Clock, Practice, token_of
 
@@ -712,18 +713,18 @@ def test_a_dead_links_last_good_body_is_never_served(
             feeds.read(token)
 
 
-def test_bodies_in_memory_are_bounded_and_the_least_used_goes_first() -> None:
-    bodies = Bodies(most_bytes=10)
+def test_what_is_in_memory_is_bounded_and_the_least_used_goes_first() -> None:
+    memory = Memory[str](most_bytes=10)
     for name in ("a", "b", "c"):
-        bodies.put(name, Answer(200, b"xxxx", name))
-        bodies.get("a")
+        memory.put(name, name, 4)
+        memory.get("a")
 
-    assert [bodies.get(name) is not None for name in ("a", "b", "c")] == [True, False, True]
-    bodies.put("a", Answer(200, b"xx", "a"))
-    bodies.put("d", Answer(200, b"xxxx", "d"))
-    assert [bodies.get(name) is not None for name in ("a", "c", "d")] == [True, True, True]
-    bodies.put("large", Answer(200, b"x" * 11, "large"))
-    assert [bodies.get(name) for name in ("a", "c", "d", "large")] == [None] * 4
+    assert [memory.get(name) for name in ("a", "b", "c")] == ["a", None, "c"]
+    memory.put("a", "shorter", 2)
+    memory.put("d", "d", 4)
+    assert [memory.get(name) for name in ("a", "c", "d")] == ["shorter", "c", "d"]
+    memory.put("large", "large", 11)
+    assert [memory.get(name) for name in ("a", "c", "d", "large")] == [None] * 4
 
 
 def test_a_large_feed_is_whole(practice: Practice, app: Flask) -> None:

@@ -70,15 +70,6 @@ GET  duplicates.suggested       302 403 403 200 200
 GET  exports.choose             302 200 200 200 200
 POST exports.clients            302 403 403 200 200
 POST exports.schedule           302 200 422 200 200
-OPTIONS feeds.options           204 204 204 204 204
-GET  feeds.read                 200 200 200 200 200
-POST feeds.refuse               405 405 405 405 405
-PUT  feeds.refuse               405 405 405 405 405
-PATCH feeds.refuse              405 405 405 405 405
-DELETE feeds.refuse             405 405 405 405 405
-PROPFIND feeds.refuse           405 405 405 405 405
-REPORT feeds.refuse             405 405 405 405 405
-MKCALENDAR feeds.refuse         405 405 405 405 405
 GET  health.health              200 200 200 200 200
 POST imports.apply              302 403 403 302 302
 GET  imports.columns            302 403 403 200 200
@@ -186,7 +177,7 @@ def routes(app: Flask) -> set[Route]:
         (rule.endpoint, method)
         for rule in app.url_map.iter_rules()
         for method in rule.methods or ()
-        if method not in AUTOMATIC or (rule.endpoint, method) == ("feeds.options", "OPTIONS")
+        if method not in AUTOMATIC
     }
 
 
@@ -567,8 +558,7 @@ def _users() -> list[tuple[int, str, str]]:
     return [(user.id, user.email, user.role.value) for user in found]
 
 
-# A calendar app's POST to a feed changes nothing either; it needs no form to be told so.
-POSTS = [route for route in EXPECTED if route[1] == "POST" and route[0] != "feeds.refuse"]
+POSTS = [route for route in EXPECTED if route[1] == "POST"]
 
 # Signed in, shared and set up already, or only looking.
 NOTHING_TO_CHANGE = set(
