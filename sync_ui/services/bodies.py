@@ -19,8 +19,8 @@ from sync_ui.services.events import Shown, Written
 # Clinician → what their calendar's version is.
 Versions = dict[int, tuple[int, datetime]]
 
-# (clinician, day) → what the appointments of that day show.
-Marks = dict[tuple[int, str], int]
+# Clinician → day → what their appointments of that day show.
+Marks = dict[int, dict[str, int]]
 
 # Whatever is smaller is sent in one piece; larger ones day by day, and never copied.
 ONE_PIECE = 1_000_000
@@ -57,14 +57,14 @@ class Body:
 def write(shown: Shown, now: datetime) -> Body:
     """The body as the transaction under way sees the schedule."""
     written = events.write(shown, events.within(shown, now))
-    marks: defaultdict[tuple[int, str], int] = defaultdict(int)
+    marks: Marks = defaultdict(lambda: defaultdict(int))
     for event in written:
-        marks[event.clinician_id, event.day] += event.mark
+        marks[event.clinician_id][event.day] += event.mark
     return Body(
         shown=shown,
         today=events.today(shown.zone, now),
         versions=_versions(shown),
-        marks=dict(marks),
+        marks=marks,
         days=_days(written),
     )
 
@@ -75,18 +75,21 @@ def mend(body: Body, now: datetime) -> Body:
     changed = {who for who in versions if versions[who] != body.versions.get(who)}
     if today != body.today:
         changed = set(versions)
+    if not changed:
+        return body
     where = events.within(shown, now)
     found = events.marks(shown, [*where, Appointment.clinician_id.in_(changed)])
-    before = {key: mark for key, mark in body.marks.items() if key[0] in changed}
-    dirty = {day for (_, day), _ in found.items() ^ before.items()}
+    marks = body.marks | {who: found.get(who, {}) for who in changed}
+    dirty = {
+        day for who in changed for day, _ in marks[who].items() ^ body.marks.get(who, {}).items()
+    }
     if len(dirty) > MANY_DAYS:
         return write(shown, now)
     days = {day: text for day, text in body.days.items() if day not in dirty}
     for day in dirty:
         near = events.write(shown, [*where, *events.around(day)])
         days |= _days([event for event in near if event.day == day])
-    kept = {key: mark for key, mark in body.marks.items() if key[0] not in changed}
-    return Body(shown, today, versions, kept | found, days)
+    return Body(shown, today, versions, marks, days)
 
 
 def _days(written: Iterable[Written]) -> dict[str, bytes]:

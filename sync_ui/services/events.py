@@ -5,14 +5,16 @@ what an appointment is about, and `display` decides what of it may be told.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from dateutil.relativedelta import relativedelta
-from sqlalchemy import ColumnElement, Integer, Row, String, func, select, type_coerce
+from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, or_, select, type_coerce
+from sqlalchemy.orm import aliased
+from sqlalchemy.types import NullType
 
 from sync_ui.domain import display, ics_write
 from sync_ui.domain.event import GONE, Choices, DisplayMode, Event, Kind, Subject, Words
@@ -27,10 +29,12 @@ from sync_ui.models import (
     Initials,
     db,
 )
-from sync_ui.models.columns import stamp
 from sync_ui.services.known import batches
 
 Conditions = Sequence[ColumnElement[bool]]
+
+# Of so many appointments, who attends is quicker read in one go than one by one.
+MANY = 5_000
 
 _GONE = frozenset(status.value for status in GONE)
 
@@ -78,49 +82,72 @@ def within(shown: Shown, now: datetime) -> Conditions:
 
 def write(shown: Shown, where: Conditions) -> list[Written]:
     """These appointments as texts, in order."""
-    rows: Sequence[Any] = db.session.execute(select(*_COLUMNS).where(*where)).all()
-    subjects = _Subjects(shown, where)
+    rows = _rows(select(*_COLUMNS).where(*where))
+    subjects = _Subjects(shown, [row[0] for row in rows])
+    stamps = _Stamps()
+    link_changed = stamps[shown.link_changed_at]
     told: dict[tuple[Any, ...], str] = {}
-    link_changed = f"{shown.link_changed_at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
     written = []
     for row in rows:
-        id_, uid, clinician_id, starts, ends, all_day, local, zone, revision, *stamps = row[:11]
-        created, changed = stamps
-        about = (clinician_id, subjects.attending.get(id_, ()), *row[11:])
+        id_, uid, starts, ends, all_day, local, zone, revision, created, changed = row[:_ABOUT]
+        about = (subjects.attending.get(id_, ()), *row[_ABOUT:])
         if about not in told:
             told[about] = ics_write.told(subjects.words(*about))
-        order, span = starts, ics_write.moments(starts, ends)
+        order, span = stamps[starts], ics_write.moments(stamps[starts], stamps[ends])
         if all_day:
-            order = f"{local[:8]}T000000Z"
-            span = ics_write.days(local[:8], f"{_local_day(ends, zone):%Y%m%d}")
+            first = stamps[local][:8]
+            order, span = f"{first}T000000Z", ics_write.days(first, _day_of(stamps[ends], zone))
         text = ics_write.vevent(
             uid,
             span=span,
             sequence=revision + shown.revision,
-            created=created,
-            changed=max(changed, link_changed),
+            created=stamps[created],
+            changed=max(stamps[changed], link_changed),
             told=told[about],
         )
-        written.append(Written(order, uid, clinician_id, hash((id_, revision, changed)), text))
+        written.append(Written(order, uid, row[_ABOUT], hash((id_, revision, changed)), text))
     written.sort()
     return written
 
 
-def marks(shown: Shown, where: Conditions) -> dict[tuple[int, str], int]:
+class _Stamps(dict[Any, str]):
+    """Moments as RFC 5545 writes them, from what the driver gives: SQLite's is a text in UTC.
+
+    Most come many times, and so cost a look.
+    """
+
+    def __missing__(self, moment: str | datetime) -> str:
+        if isinstance(moment, datetime):
+            utc = moment.astimezone(UTC) if moment.tzinfo else moment
+            text = f"{utc:%Y%m%dT%H%M%SZ}"
+        else:
+            text = f"{moment[:10]}T{moment[11:19]}Z".replace("-", "").replace(":", "")
+        self[moment] = text
+        return text
+
+
+def marks(shown: Shown, where: Conditions) -> dict[int, dict[str, int]]:
     """What `write` would mark, summed by clinician and day (of `order`), and far quicker."""
-    rows: Sequence[Any] = db.session.execute(select(*_MARKED).where(*where)).all()
-    found: defaultdict[tuple[int, str], int] = defaultdict(int)
-    for id_, clinician_id, starts, all_day, local, revision, changed in rows:
-        day = (local if all_day else starts)[:8]
-        found[clinician_id, day] += hash((id_, revision, changed))
-    return dict(found)
+    stamps = _Stamps()
+    found: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for id_, starts, all_day, local, revision, changed, clinician_id in _rows(
+        select(*_MARKED).where(*where)
+    ):
+        day = stamps[local if all_day else starts][:8]
+        found[clinician_id][day] += hash((id_, revision, changed))
+    return found
 
 
 def around(day: str) -> Conditions:
     """Appointments whose `order` may begin with this day, in whatever zone they are."""
-    midnight = datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC)
-    a_day = timedelta(days=1)
-    return [Appointment.starts_at >= midnight - a_day, Appointment.starts_at < midnight + 2 * a_day]
+    midnight, a_day = datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC), timedelta(days=1)
+    starts = Appointment.starts_at
+    exactly = and_(starts >= midnight, starts < midnight + a_day)
+    return [
+        starts >= midnight - a_day,
+        starts < midnight + 2 * a_day,
+        or_(Appointment.all_day, exactly),
+    ]
 
 
 def count(shown: Shown, now: datetime) -> int:
@@ -135,8 +162,8 @@ def upcoming(shown: Shown, now: datetime, limit: int) -> list[Event]:
     order = (Appointment.starts_at, Appointment.uid)
     where = [*_of_calendar(shown), Appointment.ends_at > now, Appointment.starts_at < ends]
     wanted = select(Appointment.id).where(*where).order_by(*order).limit(limit)
-    where = [Appointment.id.in_(db.session.scalars(wanted).all())]
-    subjects = _Subjects(shown, where)
+    ids = db.session.scalars(wanted).all()
+    subjects = _Subjects(shown, ids)
     return [
         display.show(
             Facts(
@@ -155,7 +182,9 @@ def upcoming(shown: Shown, now: datetime, limit: int) -> list[Event]:
             link_changed_at=shown.link_changed_at,
             practice_wide=shown.clinician_id is None,
         )
-        for found in db.session.scalars(select(Appointment).where(*where).order_by(*order))
+        for found in db.session.scalars(
+            select(Appointment).where(Appointment.id.in_(ids)).order_by(*order)
+        )
     ]
 
 
@@ -175,29 +204,38 @@ def today(zone: str, now: datetime) -> date:
     return now.astimezone(ZoneInfo(zone)).date()
 
 
-# Strings and numbers as they are stored: a feed reads thousands of rows.
+_ROW = Appointment.__table__.c
+
+
+def _stored(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """As the driver gives it: a feed reads thousands of rows."""
+    return type_coerce(column, NullType())
+
+
 _COLUMNS = (
-    Appointment.id,
-    Appointment.uid,
-    Appointment.clinician_id,
-    stamp(Appointment.starts_at),
-    stamp(Appointment.ends_at),
-    type_coerce(Appointment.all_day, Integer),
-    stamp(Appointment.starts_local),
-    Appointment.zone,
-    Appointment.revision,
-    stamp(Appointment.created_at),
-    stamp(Appointment.changed_at),
+    _ROW.id,
+    _ROW.uid,
+    _stored(_ROW.starts_at),
+    _stored(_ROW.ends_at),
+    _stored(_ROW.all_day),
+    _stored(_ROW.starts_local),
+    _ROW.zone,
+    _ROW.revision,
+    _stored(_ROW.created_at),
+    _stored(_ROW.changed_at),
     # From here on what it is about; see `_Subjects.words`.
-    type_coerce(Appointment.kind, String),
-    type_coerce(Appointment.status, String),
-    Appointment.title,
-    Appointment.location,
-    Appointment.telehealth_address,
-    Appointment.type_id,
+    _ROW.clinician_id,
+    _stored(_ROW.kind),
+    _stored(_ROW.status),
+    _ROW.title,
+    _ROW.location,
+    _ROW.telehealth_address,
+    _ROW.type_id,
 )
 
-_MARKED = (*(_COLUMNS[n] for n in (0, 2, 3, 5, 6, 8, 10)),)
+_ABOUT = _COLUMNS.index(_ROW.clinician_id)
+
+_MARKED = tuple(_COLUMNS[n] for n in (0, 2, 4, 5, 7, 9, 10))
 
 
 def _of_calendar(shown: Shown) -> list[ColumnElement[bool]]:
@@ -215,21 +253,22 @@ def _days(found: Appointment) -> tuple[date, date]:
     return found.starts_local.date(), found.ends_at.astimezone(ZoneInfo(found.zone)).date()
 
 
-def _local_day(moment: str, zone: str) -> date:
-    return datetime.fromisoformat(moment).astimezone(ZoneInfo(zone)).date()
+def _day_of(moment: str, zone: str) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone(ZoneInfo(zone)):%Y%m%d}"
 
 
 class _Subjects:
     """Whom and what these appointments are about; `attending` are clients' ids, in order."""
 
-    def __init__(self, shown: Shown, where: Conditions) -> None:
+    def __init__(self, shown: Shown, ids: Sequence[int]) -> None:
         self._shown = shown
-        self.attending = _attending(where)
-        self._clinicians = {row.id: row.name for row in _rows(Clinician.id, Clinician.name)}
-        types = _rows(AppointmentType.id, AppointmentType.name, AppointmentType.ceiling)
-        self._types = {row.id: row for row in types}
-        self._clients = _clients({i for ids in self.attending.values() for i in ids})
-        self._numbers = _numbers(shown.clinician_id)
+        self.attending = _attending(ids)
+        self._clinicians = {row.id: row.name for row in _rows(_CLINICIANS)}
+        self._types = {row.id: row for row in _rows(_TYPES)}
+        clients = {client for together in self.attending.values() for client in together}
+        self._clients = {row.id: row for row in _in_batches(_CLIENTS, Client.id, clients)}
+        self._numbers = _numbers(clients)
+        self._facts: dict[tuple[int, int], ClientFacts] = {}
 
     def words(self, *about: Any) -> Words:
         return display.words(
@@ -241,8 +280,8 @@ class _Subjects:
 
     def of(self, found: Appointment) -> Subject:
         return self._subject(
-            found.clinician_id,
             self.attending.get(found.id, ()),
+            found.clinician_id,
             found.kind,
             found.status,
             found.title,
@@ -253,8 +292,8 @@ class _Subjects:
 
     def _subject(
         self,
-        clinician_id: int,
         client_ids: tuple[int, ...],
+        clinician_id: int,
         kind: str,
         status: str,
         title: str,
@@ -276,8 +315,14 @@ class _Subjects:
         )
 
     def _client(self, clinician_id: int, client_id: int) -> ClientFacts:
-        found = self._clients[client_id]
-        numbers = self._numbers.get((clinician_id, client_id), {})
+        key = clinician_id, client_id
+        if key not in self._facts:
+            self._facts[key] = self._make_client(
+                self._clients[client_id], self._numbers.get(key, {})
+            )
+        return self._facts[key]
+
+    def _make_client(self, found: Row[*tuple[Any, ...]], numbers: dict[str, int]) -> ClientFacts:
         return ClientFacts(
             first_name=found.first_name,
             last_name=found.last_name,
@@ -288,56 +333,62 @@ class _Subjects:
         )
 
 
-def _rows(*columns: Any) -> Sequence[Row[Any]]:
-    return db.session.execute(select(*columns)).all()
+_CLINICIANS = select(Clinician.id, Clinician.name)
+_TYPES = select(AppointmentType.id, AppointmentType.name, AppointmentType.ceiling)
+_CLIENTS = select(
+    Client.id,
+    Client.first_name,
+    Client.last_name,
+    Client.preferred_name,
+    Client.internal_id,
+    Client.ceiling,
+)
 
 
-def _attending(where: Conditions) -> dict[int, tuple[int, ...]]:
+def _rows(wanted: Select[*tuple[Any, ...]]) -> Sequence[Any]:
+    """Past the session, which would look for objects in each row."""
+    return db.session.connection().execute(wanted).all()
+
+
+def _in_batches(
+    wanted: Select[*tuple[Any, ...]], column: Any, ids: Collection[int]
+) -> Iterator[Any]:
+    for some in batches(ids):
+        yield from _rows(wanted.where(column.in_(some)))
+
+
+def _attending(ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
     """Whose clients come to each of these appointments, in order."""
+    row = AppointmentClient.__table__.c
+    wanted = select(row.appointment_id, row.position, row.client_id)
+    if len(ids) > MANY:  # quicker read in one go
+        these: Iterable[Any] = _rows(wanted.where(row.appointment_id.between(min(ids), max(ids))))
+    else:
+        these = _in_batches(wanted, row.appointment_id, ids)
     attending: dict[int, tuple[int, ...]] = {}
-    pairs = (
-        select(AppointmentClient.appointment_id, AppointmentClient.client_id)
-        .join(Appointment, Appointment.id == AppointmentClient.appointment_id)
-        .where(*where)
-        .order_by(AppointmentClient.appointment_id, AppointmentClient.position)
-    )
-    for appointment_id, client_id in db.session.execute(pairs):
+    others = []
+    for appointment_id, position, client_id in these:
+        if position or appointment_id in attending:
+            others.append((appointment_id, position, client_id))
+        else:
+            attending[appointment_id] = (client_id,)  # most come alone
+    for appointment_id, _, client_id in sorted(others):
         attending[appointment_id] = (*attending.get(appointment_id, ()), client_id)
     return attending
 
 
-def _clients(ids: set[int]) -> dict[int, Row[*tuple[Any, ...]]]:
-    wanted = select(
-        Client.id,
-        Client.first_name,
-        Client.last_name,
-        Client.preferred_name,
-        Client.internal_id,
-        Client.ceiling,
-    )
-    return {
-        row.id: row
-        for some in batches(ids)
-        for row in db.session.execute(wanted.where(Client.id.in_(some)))
-    }
-
-
-def _numbers(clinician_id: int | None) -> dict[tuple[int, int], dict[str, int]]:
+def _numbers(client_ids: set[int]) -> dict[tuple[int, int], dict[str, int]]:
     """(clinician, client) → initials → number, where several clients share the initials."""
-    shared = select(Initials.clinician_id, Initials.letters).group_by(
-        Initials.clinician_id, Initials.letters
+    other = aliased(Initials)
+    shared = exists().where(
+        other.clinician_id == Initials.clinician_id,
+        other.letters == Initials.letters,
+        other.number != Initials.number,
     )
-    if clinician_id is not None:
-        shared = shared.where(Initials.clinician_id == clinician_id)
-    several = shared.having(func.count() > 1).subquery()
-    rows = db.session.execute(
-        select(Initials.clinician_id, Initials.client_id, Initials.letters, Initials.number).join(
-            several,
-            (several.c.clinician_id == Initials.clinician_id)
-            & (several.c.letters == Initials.letters),
-        )
-    )
-    numbers: dict[tuple[int, int], dict[str, int]] = {}
-    for clinician, client, letters, number in rows:
-        numbers.setdefault((clinician, client), {})[letters] = number
+    wanted = select(Initials.clinician_id, Initials.client_id, Initials.letters, Initials.number)
+    numbers: defaultdict[tuple[int, int], dict[str, int]] = defaultdict(dict)
+    for clinician_id, client_id, letters, number in _in_batches(
+        wanted.where(shared), Initials.client_id, client_ids
+    ):
+        numbers[clinician_id, client_id][letters] = number
     return numbers
