@@ -13,7 +13,7 @@ Day = dict[str, object]
 
 def next_days(calendar: Calendar, mode: DisplayMode, choices: Choices) -> list[Day]:
     """The calendar's next events by day, as the preview's macro takes them."""
-    events = feeds.preview(calendar, mode)
+    events = feeds.preview(calendar, mode, choices)
     return [
         {"label": dates.day(day), "events": [_shown(event) for event in of_day]}
         for day, of_day in groupby(events, _day_of)
