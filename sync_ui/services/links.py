@@ -259,8 +259,9 @@ def change_mode(actor: Actor, link_id: int, mode: DisplayMode, *, confirmed: boo
         if link.mode is mode:
             return link
         limits.check_mode(mode, link.agreement, confirmed=confirmed)
-        link.mode = mode
-        _raise(session, link)
+        shown, link.mode = _shown(link), mode
+        if _shown(link) != shown:
+            _raise(session, link)
         record(session, actor, Action.LINK_MODE_CHANGED, f"link:{link_id}", mode=mode.value)
     return link
 

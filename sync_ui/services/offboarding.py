@@ -7,7 +7,7 @@ from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
 
 from sync_ui.domain.roles import Role
-from sync_ui.models import Calendar, Code, Link, User
+from sync_ui.models import Calendar, Code, Link, Reason, User
 from sync_ui.services import access, addresses
 
 
@@ -19,7 +19,7 @@ def end_all_of_clinician(session: Session, clinician_id: int) -> None:
         .where(Link.disabled_at.is_(None), Calendar.clinician_id == clinician_id)
     )
     for link in session.scalars(of_clinician).all():
-        addresses.end(session, link)
+        addresses.end(session, link, Reason.LEFT)
 
 
 def end_all_of_user(session: Session, user: User) -> None:
@@ -27,7 +27,7 @@ def end_all_of_user(session: Session, user: User) -> None:
     if user.clinician is not None:
         end_all_of_clinician(session, user.clinician.id)
     for link in session.scalars(_made_by(user)).all():
-        addresses.end(session, link)
+        addresses.end(session, link, Reason.LEFT)
     # Whoever drew a code for a colleague's link could still have its address by it.
     session.execute(delete(Code).where(Code.made_by_id == user.id))
 

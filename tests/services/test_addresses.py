@@ -96,9 +96,10 @@ ENDS: dict[str, Callable[[Practice, Link], object]] = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_l3_while_a_grace_runs_taking_access_back_kills_every_address_at_once(
+def test_while_a_grace_runs_taking_access_back_kills_every_address_at_once(
     practice: Practice, book: Book, end: Callable[[Practice, Link], object]
 ) -> None:
+    """L3."""
     book(practice.jane)
     link = own_link(practice)
     first = token(link)
@@ -113,7 +114,8 @@ def test_l3_while_a_grace_runs_taking_access_back_kills_every_address_at_once(
     assert all(known.retired_at and known.sealed is None for known in link.tokens[:3])
 
 
-def test_l3_allowing_again_revives_no_address(practice: Practice, book: Book) -> None:
+def test_allowing_again_revives_no_address(practice: Practice, book: Book) -> None:
+    """L3."""
     book(practice.jane)
     link = own_link(practice)
     old = [token(link), token(links.renew(practice.unlu, link.id, 72))]
@@ -124,10 +126,10 @@ def test_l3_allowing_again_revives_no_address(practice: Practice, book: Book) ->
     assert shows(*old, new) == [NOTICE, NOTICE, ["J.S."]]
 
 
-def test_l4_an_old_copy_of_the_database_revives_no_address(
+def test_an_old_copy_of_the_database_revives_no_address(
     practice: Practice, book: Book, now: Clock
 ) -> None:
-    """The rows are put back as they were; the journal outside the database is not."""
+    """L4. The rows are put back as they were; the journal outside the database is not."""
     book(practice.jane, at="2026-11-30 10:00")
     link = own_link(practice)
     reset, graced = token(link), token(links.reset(practice.unlu, link.id))

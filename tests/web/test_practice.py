@@ -142,7 +142,7 @@ def test_every_link_of_the_practice_is_reset_with_a_reason(
         links.allow(practice.anna, practice.annas_calendar),
     ]
     old = [token_of(link) for link in made]
-    assert "2 links stop at once" in ada.get(PAGE).text
+    assert "2 links work now." in ada.get(PAGE).text
 
     assert post(ada, f"{PAGE}/reset-links", reason="leaked").status_code == 302
 
@@ -171,6 +171,21 @@ def test_nothing_is_there_to_reset_before_the_first_link(ada: FlaskClient) -> No
 
     assert "No calendar of the practice has a link now." in text
     assert "Reset every link" not in text
+
+
+def test_a_scheduler_who_may_not_share_the_practices_calendar_finds_none(
+    ada: FlaskClient, practice: Practice, browser_of: Callable[[str], FlaskClient]
+) -> None:
+    """Z5."""
+    sam = browser_of("sam@example.com")
+    assert "/calendars/practice/sync" in sam.get("/calendars").text
+    assert sam.get("/calendars/practice/sync").status_code == 200
+
+    assert post(ada, PAGE, ceiling="full_name", longest_link_days="").status_code == 302
+
+    assert "/calendars/practice/sync" not in sam.get("/calendars").text
+    assert sam.get("/calendars/practice/sync").status_code == 404
+    assert ada.get("/calendars/practice/sync").status_code == 200
 
 
 def test_a_type_is_given_a_ceiling_of_its_own(ada: FlaskClient, practice: Practice) -> None:
