@@ -65,6 +65,46 @@ def test_a_fresh_address_works_at_once_and_the_old_one_until_its_grace_is_over(
     assert links.expire(WORKER) == 0
 
 
+def test_no_worker_is_needed_to_end_a_grace_or_a_life(
+    practice: Practice, book: Book, now: Clock
+) -> None:
+    """L3."""
+    book(practice.jane, at="2026-12-22 10:00")
+    limit(practice, 10)
+    link = own_link(practice)
+    old, new = token(link), token(links.renew(practice.unlu, link.id, 24))
+    now.move(hours=23, minutes=59)
+    etags = [feeds.read(secret).etag for secret in (old, new)]
+    assert shows(old, new) == [["J.S."], ["J.S."]]
+
+    now.move(minutes=1)
+    assert shows(old, new) == [NOTICE, ["J.S."]]
+    now.move(days=9, seconds=-1)
+    assert shows(old, new) == [NOTICE, ["J.S."]]
+    now.move(seconds=1)
+    assert shows(old, new) == [NOTICE, NOTICE]
+    for secret, etag in zip((old, new), etags, strict=True):
+        assert feeds.read(secret, if_none_match=etag).status == 200
+
+
+def test_a_grace_does_not_outlive_its_link(practice: Practice, book: Book, now: Clock) -> None:
+    book(practice.jane)
+    link = links.create(
+        practice.unlu,
+        practice.unlus_calendar,
+        "Locum",
+        DisplayMode.INITIALS,
+        expires_at=NOW + timedelta(hours=2),
+    )
+    old, new = token(link), token(links.renew(practice.unlu, link.id, 72))
+    assert links.old_address_until(link) == NOW + timedelta(hours=2)
+    assert shows(old, new) == [["J.S."], ["J.S."]]
+
+    now.move(hours=2)
+
+    assert shows(old, new) == [NOTICE, NOTICE]
+
+
 def test_what_the_grace_has_ended_stands_in_the_journal(practice: Practice, now: Clock) -> None:
     link = own_link(practice)
     old, new = link.tokens[0].digest, links.renew(practice.unlu, link.id, 24).tokens[1].digest

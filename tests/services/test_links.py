@@ -651,6 +651,22 @@ def test_a_dead_or_foreign_link_is_not_changed(practice: Practice) -> None:
     assert (annas.label, link.label) == (links.FIRST_LABEL, "Work phone")
 
 
+@pytest.mark.parametrize("new", SHOWN.values(), ids=SHOWN)
+def test_a_304_is_heard_again_only_when_nothing_new_is_shown(
+    practice: Practice, book: Book, new: dict[str, Any]
+) -> None:
+    book(practice.jane)
+    link = links.allow(practice.unlu, practice.unlus_calendar)
+    good = feeds.read(token(link))
+    change(practice, link, label="Anna's iPhone", agreement="BAA of 1 May")
+    assert feeds.read(token(link), if_none_match=good.etag).status == 304
+
+    change(practice, link, **new)
+
+    answer = feeds.read(token(link), if_none_match=good.etag)
+    assert (answer.status, answer.etag != good.etag) == (200, True)
+
+
 # What a link says of itself.
 
 
