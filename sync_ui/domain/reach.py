@@ -15,6 +15,7 @@ Address = IPv4Address | IPv6Address
 FEW_DAYS = timedelta(days=14)
 
 EVERYONE = "Every app"
+WHO = "Who can reach it"
 FROM_DATA_CENTRES = "Google Calendar, Outlook.com and Microsoft 365"
 FROM_DEVICES = "Apple Calendar, ICSx⁵, Thunderbird, Outlook for Windows"
 
@@ -112,12 +113,11 @@ def examples(host: str) -> Finding | None:
 
 def who_reaches(host: str, addresses: list[Address], *, secure: bool) -> list[Finding]:
     """Who could get here, going by where the name leads from this server."""
-    subject = "Who can reach it"
     here = host == "localhost" or any(host == str(at) and at.is_loopback for at in addresses)
     if here:
         return [
             Finding(
-                subject,
+                WHO,
                 f"{FROM_DATA_CENTRES}, and every phone",
                 False,
                 f"{host} means “this computer”: only apps on this very computer can read links.",
@@ -127,29 +127,29 @@ def who_reaches(host: str, addresses: list[Address], *, secure: bool) -> list[Fi
         ]
     found = [] if secure else [_unencrypted()]
     if addresses and not any(at.is_global for at in addresses):
-        return [*found, *_inside(subject, host, addresses)]
+        return [*found, *_inside(host, addresses)]
     if addresses:
         words = f"{host} leads to a public address, where every app can look for it."
         hint = (
             "Whether your firewall lets them in cannot be seen from inside: "
             "open the link once on a phone that uses mobile data."
         )
-        found.append(Finding(subject, EVERYONE, True, words, hint))
+        found.append(Finding(WHO, EVERYONE, True, words, hint))
     return found
 
 
-def _inside(subject: str, host: str, addresses: list[Address]) -> list[Finding]:
+def _inside(host: str, addresses: list[Address]) -> list[Finding]:
     if all(at.is_loopback for at in addresses):
         words = f"From this server {host} leads back to itself, so the rest was seen from inside."
         advice = "Outside, the name must lead to your public address: ask a phone on mobile data."
-        return [Finding(subject, EVERYONE, None, words, advice)]
+        return [Finding(WHO, EVERYONE, None, words, advice)]
     advice = (
         "For those apps the server needs a public name and https: "
         "see the README’s chapter on how phones reach it."
     )
     return [
         Finding(
-            subject,
+            WHO,
             FROM_DATA_CENTRES,
             False,
             f"{host} is an address of your own network. They read from their data centres and "
@@ -157,7 +157,7 @@ def _inside(subject: str, host: str, addresses: list[Address]) -> list[Finding]:
             advice,
         ),
         Finding(
-            subject,
+            WHO,
             FROM_DEVICES,
             None,
             "Phones and computers read the link only while they are in your own network.",

@@ -7,10 +7,12 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from sync_ui import clock
-from sync_ui.models import AuditEntry, Link, Mail, Series, db
+from sync_ui.domain.reach import WHO
+from sync_ui.domain.reach import Finding as Outside
+from sync_ui.models import AuditEntry, FeedFigures, Link, Mail, Series, db
 from sync_ui.models.installation import current
 from sync_ui.models.keys import NAMES, path_of
-from sync_ui.services import zone_laws
+from sync_ui.services import reach, zone_laws
 from sync_ui.services.access import COMMAND
 from sync_ui.services.mail import MOST_ATTEMPTS
 
@@ -26,7 +28,7 @@ class Finding:
 
 
 def findings() -> list[Finding]:
-    return [_database(), *_keys(), _worker(), _time_zones(), _mail(), _public_link()]
+    return [_database(), *_keys(), _worker(), _time_zones(), _mail(), _feeds(), *_public_link()]
 
 
 def _database() -> Finding:
@@ -83,10 +85,54 @@ def _mail() -> Finding:
     return Finding("mail", not waiting, f"{waiting} messages are overdue." if waiting else "sent.")
 
 
-def _public_link() -> Finding:
+def _feeds() -> Finding:
+    """How the readings of the last day were answered; memory is where they cost little."""
+    today = clock.now().date()
+    latest = select(FeedFigures).where(FeedFigures.day >= today - timedelta(days=1))
+    found = db.session.scalar(latest.order_by(FeedFigures.day.desc()).limit(1))
+    ways = _ways(found) if found else {}
+    readings = sum(ways.values())
+    if found is None or not readings:
+        return Finding("feeds", True, "not read since yesterday.")
+    shares = [f"{_percent(number, readings)} {way}" for way, number in ways.items() if number]
+    day = "today" if found.day == today else "yesterday"
+    counted = f"{readings:,} reading{'' if readings == 1 else 's'}".replace(",", " ")
+    return Finding("feeds", True, f"{counted} {day} (UTC), {', '.join(shares)}.")
+
+
+def _ways(figures: FeedFigures) -> dict[str, int]:
+    return {
+        "unchanged": figures.unchanged,
+        "from memory": figures.held,
+        "mended there": figures.mended,
+        "made anew": figures.made,
+    }
+
+
+def _percent(number: int, of: int) -> str:
+    """Never 0 % of what there was, nor 100 % of what was not all."""
+    share = round(100 * number / of)
+    if number and share == 0:
+        return "under 1 %"
+    return "over 99 %" if share == 100 and number < of else f"{share} %"
+
+
+def _public_link() -> list[Finding]:
     config = current().config
     links = db.session.scalar(select(func.count(Link.id)).where(Link.disabled_at.is_(None)))
+    words = f"{config.base_url}, {links} links."
     if not config.reachable_by_phones:
-        words = f"{config.base_url} is not https or not public: most phones cannot read the "
-        return Finding("public address", True, f"{words}{links} links. See README.")
-    return Finding("public address", True, f"{config.base_url}, {links} links.")
+        words = (
+            f"{config.base_url} is not https or not public: most phones cannot read the "
+            f"{links} links. See README."
+        )
+    # Without TLS there is no proxy before it, and the server may well be stopped.
+    outside = reach.outside() if config.secure else []
+    return [Finding("public address", True, words), *map(_from_outside, outside)]
+
+
+def _from_outside(found: Outside) -> Finding:
+    """Whom the address is meant for, and what only could be better, is no problem."""
+    ok = found.ok is not False or found.subject == WHO
+    words = found.words if found.ok else f"{found.app}: {found.words} {found.advice}"
+    return Finding(found.subject[0].lower() + found.subject[1:], ok, words)
