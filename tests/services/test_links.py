@@ -2,6 +2,7 @@ import threading
 from base64 import b64encode
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -9,12 +10,23 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from sync_ui.domain import tokens
-from sync_ui.domain.event import Choices, DisplayMode, Telehealth
+from sync_ui.domain.colours import Colour
+from sync_ui.domain.event import Choices, DisplayMode, Kind, Telehealth
 from sync_ui.domain.roles import Role
 from sync_ui.errors import ConfirmationNeeded, Conflict, Invalid, NotFound, Refused, SyncError
 from sync_ui.models import AuditEntry, Link, Row, Token, db
 from sync_ui.models.installation import current
-from sync_ui.services import access, accounts, addresses, codes, feeds, links, people
+from sync_ui.services import (
+    access,
+    accounts,
+    addresses,
+    appointments,
+    codes,
+    feeds,
+    links,
+    people,
+    types,
+)
 from sync_ui.services import practice as practices
 from sync_ui.services.access import WORKER
 from tests.practice import NOW, Book, Clock, Practice
@@ -783,3 +795,70 @@ def test_what_is_no_longer_the_makers_to_share_is_dead_at_once(
     set_policy(practice, schedulers_share_practice=False)
 
     assert [summaries(feeds.read(old)) for old in (graced, secret)] == [NOTICE] * 2
+
+
+EVERY_CHOICE = [
+    Choices(location=location, type=kind, telehealth=way, time_off=off, cancelled=cancelled)
+    for location, kind, way, off, cancelled in product(
+        (True, False), (True, False), Telehealth, (True, False), (True, False)
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("calendar", "mode"),
+    [
+        *product(["own"], DisplayMode),
+        *product(["practice"], [DisplayMode.BUSY, DisplayMode.INITIALS]),
+    ],
+)
+def test_the_sentence_names_all_that_the_feed_tells_and_nothing_else(
+    practice: Practice, book: Book, calendar: str, mode: DisplayMode
+) -> None:
+    kind = types.create(practice.ada, name="Intake", minutes=50, colour=Colour.TEAL)
+    room = "https://video.example.com/jane"
+    book(practice.jane, type_id=kind.id, location="Telehealth", telehealth_address=room)
+    cancelled = book(practice.mark, at="2026-11-25 10:00")
+    appointments.cancel(practice.unlu, cancelled.id)
+    book(at="2026-11-26 10:00", kind=Kind.TIME_OFF)
+    book(at="2026-11-27 10:00", kind=Kind.MEETING, title="Budget", location="Room 2")
+    key = practice.unlus_calendar if calendar == "own" else "practice"
+    link = links.create(practice.ada, key, "Phone", mode, confirmed=True)
+    found = {}
+    for choices in EVERY_CHOICE:
+        links.change(
+            practice.ada,
+            link.id,
+            label="Phone",
+            mode=mode,
+            choices=choices,
+            days_back=None,
+            months_ahead=None,
+            expires_at=None,
+        )
+        text = feeds.read(token(link)).body.decode()
+        events = text.replace("\r\n ", "").partition("BEGIN:VEVENT")[2]
+        sentence = links.disclosure(link)
+        found[choices] = {
+            said: (said in sentence, told in events)
+            for said, told in {
+                "location": "Room 2",
+                "type": "Intake",
+                "video room": room,
+                "cancelled ones": "Cancelled",
+                "clinicians' names": "Dr. Ünlü",
+                "titles": "Budget",
+                "Full names": "Jane Smith",
+                "First names": "Jane\r\n",
+                "Internal IDs": "1042",
+                "Initials": "J.S.",
+            }.items()
+        } | {"time off": ("time off" in sentence, "20261126" in events)}
+
+    wrong = {
+        (choices, said)
+        for choices, pairs in found.items()
+        for said, (named, told) in pairs.items()
+        if named != told
+    }
+    assert wrong == set()
