@@ -846,7 +846,7 @@ def test_the_sentence_names_all_that_the_feed_tells_and_nothing_else(
                 "type": "Intake",
                 "video room": room,
                 "cancelled ones": "Cancelled",
-                "clinicians' names": "Dr. Ünlü",
+                "linicians' names": "Dr. Ünlü",
                 "titles": "Budget",
                 "Full names": "Jane Smith",
                 "First names": "Jane\r\n",
