@@ -149,10 +149,16 @@ class Recorder:
 
     def _begin(self) -> None:
         with self._start:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="visits", daemon=True)
-                self._thread.start()
-                atexit.register(_write_last, weakref.ref(self))
+            if self._thread is not None and self._thread.is_alive():
+                return
+            thread = threading.Thread(target=self._run, name="visits", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # too many threads: the next reading tries again
+                log.warning("Visits wait: %s", type(error).__name__)
+                return
+            self._thread = thread
+            atexit.register(_write_last, weakref.ref(self))
 
     def _run(self) -> None:
         while True:
@@ -215,13 +221,6 @@ def recorder() -> Recorder:
     return found
 
 
-def note(link_id: int | None, user_agent: str) -> None:
-    """A link was read, by whatever address it has now."""
-    if link_id is not None:
-        now = clock.now()
-        recorder().note(Seen(0, link_id, user_agent, "", "", now, now))
-
-
 def of_link(link_id: int) -> list[Visit]:
     """Who has read the link, the latest reading first."""
     fresh = Visit.last_at > clock.now() - KEPT
@@ -274,25 +273,15 @@ def _check_of(at: datetime) -> str:
 def _store(batch: Batch) -> None:
     with transaction() as session:
         of_links: dict[Link, list[tuple[Token, Key, Readings]]] = defaultdict(list)
-        tokens = _tokens(session, batch)
+        ids = {key.token_id for key in batch}
+        wanted = select(Token).where(Token.id.in_(ids)).options(joinedload(Token.link))
+        tokens = {token.id: token for token in session.scalars(wanted)}
         for key, readings in batch.items():
-            token = tokens.get(key.token_id or -key.link_id)
+            token = tokens.get(key.token_id)
             if token is not None:
                 of_links[token.link].append((token, key, readings))
         for link, found in of_links.items():
             _store_of_link(session, link, sorted(found, key=lambda part: part[2].first_at))
-
-
-def _tokens(session: Session, batch: Batch) -> dict[int, Token]:
-    """By id; by the negative id of its link for whoever knew the link alone."""
-    ids = {key.token_id for key in batch}
-    found = select(Token).where(Token.id.in_(ids)).options(joinedload(Token.link))
-    tokens = {token.id: token for token in session.scalars(found)}
-    for link_id in {key.link_id for key in batch if not key.token_id}:
-        present = select(Token).where(Token.link_id == link_id).order_by(Token.id)
-        for token in session.scalars(present):
-            tokens[-link_id] = token
-    return tokens
 
 
 def _store_of_link(session: Session, link: Link, found: list[tuple[Token, Key, Readings]]) -> None:

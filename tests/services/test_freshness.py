@@ -32,7 +32,7 @@ def office(practice: Practice) -> Link:
 @pytest.fixture
 def read(app: Flask, now: Clock) -> Read:
     """`read(link, GOOGLE)`: an app reads the link a minute later, and gets what is new."""
-    recorder = Recorder(app)
+    recorder: Recorder = app.extensions["visits"]
     recorder._thread = threading.current_thread()
 
     def by(link: Link, agent: str) -> datetime:
@@ -199,7 +199,7 @@ def test_visits_by_several_networks_are_of_one_app(
     practice: Practice, office: Link, book: Book, app: Flask, now: Clock
 ) -> None:
     session = book(practice.jane)
-    recorder = Recorder(app)
+    recorder: Recorder = app.extensions["visits"]
     recorder._thread = threading.current_thread()
     [token] = office.tokens
     for peer in ("203.0.113.7", "198.51.100.3"):

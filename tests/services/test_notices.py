@@ -37,10 +37,9 @@ def config(config: Config) -> Config:
 
 @pytest.fixture
 def recorder(app: Flask) -> Recorder:
-    still = Recorder(app)
-    still._thread = threading.current_thread()
-    app.extensions["visits"] = still
-    return still
+    recorder: Recorder = app.extensions["visits"]
+    recorder._thread = threading.current_thread()
+    return recorder
 
 
 @pytest.fixture

@@ -38,10 +38,9 @@ AT_HOME = "the internet, 203.0.113.0/24"
 @pytest.fixture
 def recorder(app: Flask) -> Recorder:
     """Writes when the test says so."""
-    still = Recorder(app)
-    still._thread = threading.current_thread()
-    app.extensions["visits"] = still
-    return still
+    recorder: Recorder = app.extensions["visits"]
+    recorder._thread = threading.current_thread()
+    return recorder
 
 
 @pytest.fixture
