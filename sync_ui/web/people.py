@@ -10,7 +10,7 @@ from sync_ui.domain.colours import Colour
 from sync_ui.domain.roles import Permission, Role
 from sync_ui.errors import SyncError
 from sync_ui.models import User
-from sync_ui.services import accounts, people
+from sync_ui.services import accounts, links, people, sights
 from sync_ui.web.forms import COLOURS, blame
 from sync_ui.web.signing import actor, guard
 
@@ -116,8 +116,20 @@ def password(user_id: int) -> View:
 @guard(Permission.PEOPLE)
 def disable(user_id: int) -> View:
     accounts.disable_user(actor(), user_id)
-    flash("The user is out: sessions and links are dead.")
-    return redirect(url_for("people.listed"))
+    flash("The user is out: sessions, links and codes are dead. See below what remains to do.")
+    return redirect(url_for("people.user", user_id=user_id))
+
+
+@blueprint.post("/users/<int:user_id>/reset-known")
+@guard(Permission.PEOPLE)
+def reset_known(user_id: int) -> View:
+    """Links of others whose addresses a disabled user had seen get new ones."""
+    count = sights.reset_known(actor(), user_id)
+    flash(
+        f"{count} {'link has a new address' if count == 1 else 'links have new addresses'}. "
+        "Tell their owners to add them again."
+    )
+    return redirect(url_for("people.user", user_id=user_id))
 
 
 @blueprint.post("/users/<int:user_id>/enable")
@@ -172,5 +184,7 @@ def _user_page(
         "people/user.html",
         form=form,
         user=found,
+        sight=sights.could_see(found) if found else None,
+        links=links,
         password_form=password_form or PasswordForm(formdata=None),
     ), status or (422 if form.errors else 200)

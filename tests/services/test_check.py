@@ -73,7 +73,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def behind(
     app: Flask, authority: Authority, monkeypatch: pytest.MonkeyPatch, practice: Practice
 ) -> Behind:
-    """`with behind(way)`: the public address is a front's."""
+    """`behind(way)`, for a with statement: the public address is a front's."""
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
 
     @contextmanager

@@ -121,6 +121,7 @@ POST people.new                 302 403 403 403 302
 GET  people.new_clinician       302 403 403 403 200
 POST people.new_clinician       302 403 403 403 302
 POST people.password            302 403 403 403 302
+POST people.reset_known         302 403 403 403 302
 GET  people.user                302 403 403 403 200
 POST people.user                302 403 403 403 302
 GET  phone.look                 200 200 200 200 200
@@ -259,6 +260,9 @@ class Things:
         }
         if endpoint == "moves.undo":
             values["change_id"] = self._change()
+        if endpoint == "people.reset_known":
+            with transaction() as session:
+                session.get_one(User, self.user).disabled_at = clock.now()
         query: dict[str, dict[str, object]] = {
             "clients.archive": {"client_id": self.twin},
             "clients.restore": {"client_id": self.left},

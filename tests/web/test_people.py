@@ -1,0 +1,94 @@
+"""Who leaves the practice. SECURITY Z3, L13: every door shuts with one press."""
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from sync_ui.domain.event import DisplayMode
+from sync_ui.models import AuditEntry, Link, db
+from sync_ui.services import codes, links
+from tests.practice import Book, Clock, Practice, csrf_token, token_of
+
+BrowserOf = Callable[[str], FlaskClient]
+
+NOTICE = "This calendar link was turned off"
+
+
+@pytest.fixture
+def ada(browser_of: BrowserOf) -> FlaskClient:
+    return browser_of("ada@example.com")
+
+
+def press(browser: FlaskClient, practice: Practice, action: str) -> TestResponse:
+    form = {"csrf_token": csrf_token(browser, "/account")}
+    address = f"/people/users/{practice.sam.user_id}/{action}"
+    return browser.post(address, data=form, follow_redirects=True)
+
+
+def test_one_press_shuts_every_door(
+    app: Flask, practice: Practice, book: Book, browser_of: BrowserOf, ada: FlaskClient
+) -> None:
+    book(practice.zoe, actor=practice.anna)
+    anna = links.create(practice.anna, practice.annas_calendar, "Phone", DisplayMode.FIRST_NAME)
+    made = links.create(practice.sam, practice.annas_calendar, "Tablet", DisplayMode.FIRST_NAME)
+    wide = links.create(practice.sam, "practice", "Sam's phone", DisplayMode.FIRST_NAME)
+    drawn = codes.make(practice.sam, anna.id)[0]
+    sam, stranger = browser_of("sam@example.com"), app.test_client()
+    feeds = [f"/cal/{token_of(link)}/calendar.ics" for link in (made, wide, anna)]
+
+    def doors() -> tuple[int, list[bool], int]:
+        reads = ["Zoë" in stranger.get(address).text for address in feeds]
+        return sam.get("/calendar").status_code, reads, stranger.get(f"/add/{drawn}").status_code
+
+    assert doors() == (200, [True, True, True], 200)
+
+    press(ada, practice, "disable")
+
+    assert doors() == (302, [False, False, True], 410)
+    assert all(NOTICE in stranger.get(address).text for address in feeds[:2])
+    assert _actions()[-1] == "user.disabled"
+
+
+def _actions() -> list[str]:
+    db.session.rollback()
+    return [entry.action for entry in db.session.query(AuditEntry).order_by(AuditEntry.id)]
+
+
+def test_what_remains_to_do_is_told_at_once(
+    practice: Practice, book: Book, now: Clock, ada: FlaskClient
+) -> None:
+    book(practice.zoe, actor=practice.anna)
+    links.create(practice.anna, practice.annas_calendar, "Anna's phone", DisplayMode.INITIALS)
+    links.create(practice.sam, "practice", "Sam's phone", DisplayMode.INITIALS)
+    before = ada.get(f"/people/users/{practice.sam.user_id}").text
+    assert "What Sam Rivera can see" in before
+    assert "What remains to do" not in before
+
+    after = press(ada, practice, "disable").text
+
+    assert "What Sam Rivera could see" in after
+    assert "every client, 3 in all, and every schedule" in after
+    assert "Ask Sam Rivera to remove the practice’s calendars" in after
+    assert "Reset these links" in after
+    assert [name for name in ("Zoë", "García", "Jane") if name in after] == []
+
+
+def test_links_that_a_leaver_knew_are_reset_from_the_page(
+    practice: Practice, now: Clock, ada: FlaskClient
+) -> None:
+    anna = links.create(practice.anna, practice.annas_calendar, "Phone", DisplayMode.INITIALS)
+    old = links.address(anna)
+    assert press(ada, practice, "reset-known").status_code == 409
+    press(ada, practice, "disable")
+    now.move(minutes=1)
+
+    page = press(ada, practice, "reset-known")
+
+    assert "1 link has a new address. Tell their owners" in page.text
+    assert "Reset these links" not in page.text
+    db.session.rollback()
+    new = links.address(db.session.get_one(Link, anna.id))
+    assert new not in {None, old}
