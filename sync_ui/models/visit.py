@@ -16,7 +16,8 @@ class Visit(Row):
 
     `name` is the app's; `days` counts the days (UTC) on which it read;
     `seen_until` is the Last-Modified that it was last given, so that every
-    change up to then has reached it. `told_at`: when the owner was told of it.
+    change up to then has reached it. `told_at`: since when the link's owner knows
+    of this reader; None as long as the notice of it is not put away.
     """
 
     __tablename__ = "visit"

@@ -224,7 +224,7 @@ def recorder() -> Recorder:
 def of_link(link_id: int) -> list[Visit]:
     """Who has read the link, the latest reading first."""
     fresh = Visit.last_at > clock.now() - KEPT
-    found = select(Visit).where(Visit.link_id == link_id, fresh)
+    found = select(Visit).where(Visit.link_id == link_id, fresh).options(joinedload(Visit.token))
     return list(db.session.scalars(found.order_by(Visit.last_at.desc(), Visit.id.desc())))
 
 
