@@ -167,7 +167,7 @@ CSV = b"""Subject,Start Date,Start Time,End Date,End Time
 Staff,12/01/2026,9:00 AM,12/01/2026,10:00 AM
 """
 
-KIND = {"minutes": "50", "colour": "blue", "ceiling": "busy"}
+KIND: dict[str, object] = {"minutes": "50", "colour": "blue", "ceiling": "busy"}
 
 _numbers = count(1)
 
