@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from tests.journeys.product import Product, running
 from tests.journeys.steps import PASSWORD
 
-DEMO_CLINICIANS = 12
+DEMO_CLINICIANS = 16
 
 # A busy machine answers late, but it answers.
 expect.set_options(timeout=15_000)

@@ -284,7 +284,7 @@ def test_a_preview_shows_no_more_than_the_practice_allows(
     assert previewed(unlu.browser.get(f"{unlu.page}/preview", query_string=query)) == ["J.S."]
 
 
-def test_a_fresh_link_leaves_the_old_one_its_time(unlu: Visitor, link: Link) -> None:
+def test_a_fresh_link_leaves_the_old_one_its_time(unlu: Visitor, link: Link, now: Clock) -> None:
     old = token_of(link)
 
     unlu.send("/access/fresh", hours="24")
@@ -295,6 +295,8 @@ def test_a_fresh_link_leaves_the_old_one_its_time(unlu: Visitor, link: Link) -> 
     seen = unlu.look()
     assert "The old one works for 24 hours more." in seen
     assert "The address before this one works until tomorrow at 12:00 PM" in seen
+    now.move(hours=25)
+    assert (NOTICE in unlu.feed(old), NOTICE in unlu.feed(new)) == (True, False)
 
 
 @pytest.mark.parametrize("hours", ["", "1", "-24", "many", "9" * 30])
@@ -354,7 +356,7 @@ def test_a_disabled_link_tells_so_and_takes_no_change(unlu: Visitor, link: Link)
     assert "Turned off" in seen
     assert "It shows no appointment any more" in seen
     assert "Get a fresh link" not in seen
-    assert "Someone else has this link" in seen
+    assert "Someone else had this link" in seen
     assert NOTICE in unlu.feed(old)
     before = facts(unlu.link())
     for send in (unlu.send, unlu.send_in_place):
