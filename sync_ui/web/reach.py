@@ -33,7 +33,6 @@ def check(key: str, link_id: int) -> View:
         well=[finding for finding in findings if finding.ok],
         trouble=trouble,
         key=links.key(calendar),
-        calendar_name=links.name(calendar),
         label=link.label,
         link_id=link_id,
     ), trouble.status if trouble else 200

@@ -8,25 +8,25 @@ import logging
 import shutil
 import socket
 import ssl
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
 
 from sync_ui import clock, create_app
 from sync_ui.config import Config
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.reach import Finding
 from sync_ui.errors import Conflict, NotFound, Throttled
-from sync_ui.models import Practice as PracticeRow
 from sync_ui.models import db
 from sync_ui.models.installation import Installation
-from sync_ui.services import access, demo, links, reach
+from sync_ui.services import access, demo, links, reach, visits
 from tests.front import Asked, Authority, Reply, Way, sound, standing
 from tests.journeys.product import Product, running, until
 from tests.practice import Practice, token_of
@@ -36,6 +36,9 @@ Check = Callable[..., list[Finding]]
 
 # The only one of the demo.
 LINK = 1
+
+# Whoever reads beside the checks.
+READER = "Nextcloud Webcal Service"
 
 HERE = "Who can reach it"
 
@@ -51,11 +54,21 @@ def product(
         demo.fill(clinicians=1, weeks=2)
         link = links.create(access.COMMAND, "practice", "Phone", DisplayMode.INITIALS)
         assert link.id == LINK
-        # By its date alone what has changed in this second is not yet called unchanged.
-        last_change = db.session.scalars(select(PracticeRow.last_change)).one()
-        until(lambda: clock.now() > last_change + timedelta(seconds=1))
+        address = links.address(link)
+        assert address is not None
         db.engine.dispose()
-    yield from running(made)
+    for served in running(made):
+        # By its date alone what has changed in this second is not yet called unchanged; and a
+        # worker that has just started may find something to do.
+        until(lambda: age(address) > timedelta(seconds=2))
+        yield served
+
+
+def age(address: str) -> timedelta:
+    """Since the feed last changed."""
+    request = urllib.request.Request(address, headers={"User-Agent": READER})
+    with urllib.request.urlopen(request) as answer:
+        return clock.now() - parsedate_to_datetime(answer.headers["Last-Modified"])
 
 
 @pytest.fixture(scope="module")
@@ -320,7 +333,9 @@ def test_a_proxy_that_drops_conditions_is_noticed(product: Product, found: Check
         if reply.status != 304:
             return reply
         # Asked anew, as it would be without the condition.
-        whole = Reply(200, reply.headers, product.read(f"{product.url}{asked.path}").body)
+        whole = Reply(
+            200, reply.headers, product.read(f"{product.url}{asked.path}", agent=READER).body
+        )
         return whole.having(Content_Type="text/calendar")
 
     findings = found(way)
@@ -632,3 +647,21 @@ def test_a_dead_or_foreign_link_is_not_checked(practice: Practice) -> None:
 
     with pytest.raises(Conflict):
         reach.check(practice.anna, link.id)
+
+
+def test_a_check_is_no_visit(product: Product, application: Flask, authority: Authority) -> None:
+    """SECURITY L12: nobody is told of a reader that is the server itself."""
+    with standing(product.url, sound, authority.context("127.0.0.1")) as front:
+        findings = Stand(application, front.url).check()
+    feed = next(asked for asked in front.asked if asked.for_feed and asked.secure)
+    assert wrong(findings) == []
+
+    product.read(f"{product.url}{feed.path}", agent=READER)
+
+    def readers() -> list[str]:
+        with application.app_context():
+            return [visit.name for visit in visits.of_link(LINK)]
+
+    # Written in the order in which they were read.
+    until(lambda: "Nextcloud" in readers())
+    assert readers() == ["Nextcloud"]
