@@ -34,7 +34,7 @@ def test_a_check_is_a_page_or_a_part_of_one(
 
     assert (status, fragment_status) == (200, 200)
     assert page.lstrip().startswith("<!doctype html>")
-    assert fragment.lstrip().startswith('<section class="stack" id="reach"')
+    assert fragment.lstrip().startswith('<section class="stack section-first" id="reach"')
     for text in (page, fragment):
         assert "calendar.example.com is a name out of an example: no app reaches it." in text
         assert token_of(link) not in text
