@@ -60,6 +60,15 @@ def require(actor: Actor, permission: Permission) -> None:
         raise Refused("Your role does not allow this. Ask an administrator of your practice.")
 
 
+def require_in(actor: Actor) -> None:
+    """In the transaction under way: the actor was not put out while the request was on its way."""
+    if actor.user_id is None:
+        return
+    user = db.session.get(User, actor.user_id, populate_existing=True)
+    if user is None or user.disabled_at is not None:
+        raise Refused("You have no access any more. Ask an administrator of your practice.")
+
+
 def calendar(actor: Actor, key: str) -> Calendar:
     """The calendar by its id, or by the word `practice`, if the actor may manage its links."""
     found = _calendar(key)

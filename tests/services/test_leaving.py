@@ -4,8 +4,8 @@ import pytest
 
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
-from sync_ui.errors import NotFound
-from sync_ui.models import Link, db
+from sync_ui.errors import NotFound, Refused
+from sync_ui.models import Code, Link, db
 from sync_ui.services import access, accounts, codes, feeds, links
 from tests.practice import Practice, token_of
 
@@ -122,3 +122,25 @@ def test_codes_out_of_reach_of_a_new_role_open_nothing(practice: Practice) -> No
     accounts.change_user(practice.ada, sam, name="Sam Rivera", role=Role.CLINICIAN)
 
     assert [opens(code) for code in (for_own, for_annas)] == [True, False]
+
+
+def test_a_request_under_way_brings_whoever_was_put_out_no_new_secret(practice: Practice) -> None:
+    """SECURITY Z3: the actor was let in just before."""
+    annas = links.create(practice.sam, practice.annas_calendar, "Phone", DisplayMode.BUSY)
+    kept = links.create(practice.anna, practice.annas_calendar, "Tablet", DisplayMode.BUSY)
+    assert codes.make(practice.sam, kept.id)[0]
+    accounts.disable_user(practice.ada, practice.sam.user_id or 0)
+
+    for ask in (
+        lambda: links.create(practice.sam, "practice", "Late", DisplayMode.BUSY),
+        lambda: links.allow(practice.sam, "practice"),
+        lambda: links.reset(practice.sam, kept.id),
+        lambda: links.renew(practice.sam, kept.id, 24),
+        lambda: codes.make(practice.sam, kept.id),
+    ):
+        with pytest.raises(Refused):
+            ask()
+
+    assert states(annas, kept) == ["disabled", "live"]
+    assert db.session.query(Link).count() == 2
+    assert db.session.query(Code).count() == 0
