@@ -28,7 +28,7 @@ from sync_ui.domain.roles import Permission
 from sync_ui.errors import ConfirmationNeeded, NotFound, SyncError
 from sync_ui.models import Calendar, Link, Reason
 from sync_ui.models.installation import current
-from sync_ui.services import access, codes, feeds, links, mail, notices, practice
+from sync_ui.services import access, codes, feeds, limits, links, mail, notices, practice
 from sync_ui.web import previews
 from sync_ui.web.forms import MODES, REASONS, blame
 from sync_ui.web.link_form import AGREED
@@ -56,9 +56,11 @@ class LinkForm(FlaskForm):
     confirmed = BooleanField(AGREED, id="new-confirmed")
 
     def offer(self, ceiling: DisplayMode) -> None:
-        """The modes that the practice allows."""
+        """The modes that the practice allows a link without a note of an agreement."""
         self.mode.choices = {
-            word: label for word, label in MODES.items() if _within(DisplayMode(word), ceiling)
+            word: label
+            for word, label in MODES.items()
+            if limits.shown(DisplayMode(word), agreement="") is DisplayMode(word)
         }
         self.mode.data = self.mode.data or display.effective(DisplayMode.INITIALS, ceiling).value
 

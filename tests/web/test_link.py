@@ -15,6 +15,7 @@ from sync_ui.domain.event import Choices, DisplayMode, Telehealth
 from sync_ui.models import AuditEntry, Link, Reason, Token, Visit, db, transaction
 from sync_ui.services import links
 from sync_ui.services import practice as practices
+from tests import queries
 from tests.practice import Book, Clock, Practice, csrf_token, token_of
 
 NOTICE = b"This calendar link was turned off"
@@ -217,6 +218,18 @@ def test_where_the_practice_demands_it_full_names_need_a_note(
 
     unlu.send(**names | {"agreement": "BAA with Google, 3 May 2026"})
     assert links.shown_mode(unlu.link()) is DisplayMode.FULL_NAME
+
+
+def test_without_a_note_the_simple_page_offers_no_full_names(
+    unlu: Visitor, practice: Practice
+) -> None:
+    option = '<option value="full_name">'
+    assert option in unlu.browser.get(unlu.sync).text
+
+    policy(practice, wants_agreement=True)
+
+    assert option not in unlu.browser.get(unlu.sync).text
+    assert "Choose full names on the link’s own page" in unlu.look(unlu.sync)
 
 
 def test_more_than_the_practice_allows_is_refused(unlu: Visitor, practice: Practice) -> None:
@@ -436,6 +449,43 @@ def test_one_link_alone_needs_no_list(unlu: Visitor) -> None:
     assert links.disclosure(unlu.link()) in seen
 
 
+def test_links_that_have_ended_stay_in_sight(unlu: Visitor) -> None:
+    unlu.send("/access/disable")
+
+    seen = unlu.look(unlu.sync)
+
+    assert "nothing leaves the practice. Ended links 1 Anna's iPhone Turned off" in seen
+    assert unlu.page in unlu.browser.get(unlu.sync).text
+
+
+def test_a_practices_longest_life_shows_where_the_end_is_chosen(
+    unlu: Visitor, practice: Practice
+) -> None:
+    policy(practice, longest_link_days=30)
+
+    seen = unlu.look()
+
+    assert "Your practice lets an address live 30 days at most; a fresh one begins anew." in seen
+    assert "Works until Dec 23, 2026 at 12:00 PM" in seen
+    refused = unlu.send(**FORM | {"last_day": "2027-01-15"})
+    assert (refused.status_code, unlu.link().expires_at) == (422, None)
+    assert "Your practice lets no link live longer than 30 days." in words(refused)
+    assert 'aria-describedby="last_day-hint last_day-errors"' in refused.text
+
+
+def test_the_list_of_calendars_asks_the_database_once_for_each_live_link(
+    unlu: Visitor, practice: Practice
+) -> None:
+    def look() -> object:
+        return unlu.browser.get("/calendars")
+
+    few = queries.number_of(look)
+    for number in range(10):
+        links.create(practice.unlu, practice.unlus_calendar, f"Link {number}", DisplayMode.BUSY)
+
+    assert queries.number_of(look) == few + 10
+
+
 def test_changes_are_remembered(unlu: Visitor) -> None:
     before = len(actions())
 
@@ -452,11 +502,12 @@ def policy(
     ceiling: DisplayMode = DisplayMode.FULL_NAME,
     *,
     wants_agreement: bool = False,
+    longest_link_days: int | None = None,
 ) -> None:
     practices.change_policy(
         practice.ada,
         ceiling=ceiling,
-        longest_link_days=None,
+        longest_link_days=longest_link_days,
         wants_agreement=wants_agreement,
         schedulers_share_practice=True,
     )

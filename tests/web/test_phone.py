@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from markupsafe import escape
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
@@ -176,3 +177,14 @@ def test_an_unknown_code_hears_what_a_late_one_hears(
 
     sentence = "This code is no longer valid. Draw a new QR code or e-mail a new link."
     assert [(a.status_code, sentence in a.text) for a in (unknown, late)] == [(410, True)] * 2
+
+
+def test_the_page_says_what_the_link_shows_before_and_after_the_press(
+    phone: Phone, code: str, link: Link
+) -> None:
+    sentence = str(escape(links.disclosure(link)))
+    assert sentence.startswith("Initials, times and location of Dr. Ünlü&#39;s appointments")
+    browser = phone()
+
+    assert sentence in browser.get(f"/add/{code}").text
+    assert sentence in press(browser, code).text
