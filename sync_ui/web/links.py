@@ -60,7 +60,7 @@ class LinkForm(FlaskForm):
         self.mode.choices = {
             word: label
             for word, label in MODES.items()
-            if limits.shown(DisplayMode(word), agreement="") is DisplayMode(word)
+            if limits.shown(DisplayMode(word), agreed=False) is DisplayMode(word)
         }
         self.mode.data = self.mode.data or display.effective(DisplayMode.INITIALS, ceiling).value
 
