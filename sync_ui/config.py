@@ -22,7 +22,10 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings of one installation; `base_url` has no slash at its end."""
+    """The settings of one installation; `base_url` has no slash at its end.
+
+    `feed_memory` is in megabytes, for all `processes` of the web server together.
+    """
 
     data_dir: Path
     base_url: str
@@ -31,6 +34,8 @@ class Config:
     smtp_url: str | None = field(default=None, repr=False)
     mail_from: str | None = None
     trusted_proxies: tuple[Network, ...] = ()
+    processes: int = 1
+    feed_memory: int = 256
 
     @property
     def secure(self) -> bool:
@@ -58,6 +63,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
         smtp_url=_address(environ, "SYNC_SMTP_URL", {"smtp", "smtps"}),
         mail_from=_mail_from(environ),
         trusted_proxies=_networks(environ, "SYNC_TRUSTED_PROXIES"),
+        processes=_number(environ, "SYNC_PROCESSES", 1, 64),
+        feed_memory=_number(environ, "SYNC_FEED_MEMORY", 256, 1_000_000),
     )
 
 
@@ -71,6 +78,13 @@ def _read(environ: Mapping[str, str], name: str) -> str | None:
         return Path(path).read_text().strip() or None
     except (OSError, UnicodeDecodeError):
         raise CannotStart(f"the file that {name}_FILE names cannot be read.") from None
+
+
+def _number(environ: Mapping[str, str], name: str, usual: int, most: int) -> int:
+    given = _read(environ, name) or str(usual)
+    if not (given.isascii() and given.isdigit() and 1 <= int(given) <= most):
+        raise CannotStart(f"{name} must be a number from 1 to {most}.")
+    return int(given)
 
 
 def served_address(environ: Mapping[str, str] = os.environ) -> tuple[str, int]:

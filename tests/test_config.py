@@ -74,6 +74,9 @@ def test_a_setting_can_stand_in_a_file(tmp_path: Path) -> None:
         ("SYNC_SMTP_URL", "smtp://mail.example.com"),
         ("SYNC_MAIL_FROM", "nobody"),
         ("SYNC_TRUSTED_PROXIES", "everyone"),
+        ("SYNC_PROCESSES", "0"),
+        ("SYNC_PROCESSES", "four"),
+        ("SYNC_FEED_MEMORY", "-1"),
         ("SYNC_BASE_URL_FILE", "/nowhere/at/all"),
     ],
 )

@@ -18,6 +18,7 @@ from sqlalchemy import Row, bindparam, select, true
 from sqlalchemy.exc import SQLAlchemyError
 
 from sync_ui import clock
+from sync_ui.config import Config
 from sync_ui.domain import display, ics_write, tokens, validators
 from sync_ui.domain.event import Choices, DisplayMode, Event
 from sync_ui.errors import NotFound, Unavailable
@@ -228,8 +229,8 @@ class Feeds:
         return replace(answer, status=200, pieces=held.pieces, how=How.HELD)
 
 
-def init_app(app: Flask, most_bytes: int = 256 * MEGABYTE) -> None:
-    app.extensions["feeds"] = Feeds(app, most_bytes)
+def init_app(app: Flask, config: Config) -> None:
+    app.extensions["feeds"] = Feeds(app, config.feed_memory * MEGABYTE // config.processes)
 
 
 def read(

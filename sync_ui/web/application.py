@@ -80,7 +80,7 @@ def build(config: Config | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST
     app.url_map.merge_slashes = False  # a mangled link is found or not, never sent elsewhere
     installation.init_app(app, config)
-    feed_service.init_app(app)
+    feed_service.init_app(app, config)
     visits.init_app(app)
     security.init_app(app, config)
     feeds.init_app(app)

@@ -383,7 +383,7 @@ def test_two_fetches_a_minute_apart_give_the_same_bytes(
     first = feeds.read(token)
 
     settle(now)
-    feeds.init_app(app)  # nothing in memory: it is written anew
+    feeds.init_app(app, current().config)  # nothing in memory: it is written anew
 
     assert feeds.read(token) == first
 
