@@ -1,13 +1,13 @@
 """The text of feeds, kept in memory by days: after a change only its days are written anew."""
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
 from operator import attrgetter
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from sqlalchemy import select
 
@@ -25,8 +25,34 @@ Marks = dict[int, dict[str, int]]
 # Whatever is smaller is sent in one piece; larger ones day by day, and never copied.
 ONE_PIECE = 1_000_000
 
+# What an event costs in memory beside its text.
+AN_ENTRY = 200
+
 # Beyond so many days it is quicker to write everything.
 MANY_DAYS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The events of one day, in order, and which bytes of the text are whose.
+
+    `entries` are (order, UID, clinician, number of bytes).
+    """
+
+    entries: tuple[tuple[str, str, int, int], ...]
+    text: bytes
+
+    @classmethod
+    def of(cls, written: Sequence[Written]) -> Self:
+        entries = ((e.order, e.uid, e.clinician_id, len(e.text)) for e in written)
+        return cls(tuple(entries), b"".join(e.text for e in written))
+
+    def without(self, clinician_ids: Collection[int]) -> Iterator[Written]:
+        start = 0
+        for order, uid, clinician_id, size in self.entries:
+            if clinician_id not in clinician_ids:
+                yield Written(order, uid, clinician_id, 0, self.text[start : start + size])
+            start += size
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +67,17 @@ class Body:
     today: date
     versions: Versions
     marks: Marks
-    days: dict[str, bytes]
+    days: dict[str, Day]
 
     @property
     def size(self) -> int:
-        """In bytes."""
-        return sum(map(len, self.days.values()))
+        """In bytes, more or less."""
+        return sum(len(day.text) + AN_ENTRY * len(day.entries) for day in self.days.values())
 
     def pieces(self, head: bytes) -> tuple[bytes, ...]:
         """The whole feed, to be sent one after the other."""
-        whole = (head, *(self.days[day] for day in sorted(self.days)), ics_write.END.encode())
+        days = (self.days[day].text for day in sorted(self.days))
+        whole = (head, *days, ics_write.END.encode())
         return (b"".join(whole),) if sum(map(len, whole)) <= ONE_PIECE else whole
 
 
@@ -65,12 +92,12 @@ def write(shown: Shown, now: datetime) -> Body:
         today=events.today(shown.zone, now),
         versions=_versions(shown),
         marks=marks,
-        days=_days(written),
+        days={day: Day.of([*of_day]) for day, of_day in groupby(written, attrgetter("day"))},
     )
 
 
 def mend(body: Body, now: datetime) -> Body:
-    """The body with those days written anew that have changed, or that the window moved over."""
+    """The body with written anew what has changed, and what the window moved over."""
     shown, versions, today = body.shown, _versions(body.shown), events.today(body.shown.zone, now)
     changed = {who for who in versions if versions[who] != body.versions.get(who)}
     if today != body.today:
@@ -80,23 +107,20 @@ def mend(body: Body, now: datetime) -> Body:
     where = events.within(shown, now)
     found = events.marks(shown, [*where, Appointment.clinician_id.in_(changed)])
     marks = body.marks | {who: found.get(who, {}) for who in changed}
-    dirty = {
-        day for who in changed for day, _ in marks[who].items() ^ body.marks.get(who, {}).items()
-    }
+    dirty = defaultdict(set)
+    for who in changed:
+        for day, _ in marks[who].items() ^ body.marks.get(who, {}).items():
+            dirty[day].add(who)
     if len(dirty) > MANY_DAYS:
         return write(shown, now)
-    days = {day: text for day, text in body.days.items() if day not in dirty}
-    for day in dirty:
-        near = events.write(shown, [*where, *events.around(day)])
-        days |= _days([event for event in near if event.day == day])
+    days = dict(body.days)
+    for day, whose in dirty.items():
+        theirs = [*where, *events.around(day), Appointment.clinician_id.in_(whose)]
+        fresh = [event for event in events.write(shown, theirs) if event.day == day]
+        kept = days.pop(day).without(whose) if day in days else ()
+        if together := sorted([*kept, *fresh]):
+            days[day] = Day.of(together)
     return Body(shown, today, versions, marks, days)
-
-
-def _days(written: Iterable[Written]) -> dict[str, bytes]:
-    return {
-        day: "".join(event.text for event in of_day).encode()
-        for day, of_day in groupby(written, attrgetter("day"))
-    }
 
 
 def _versions(shown: Shown) -> Versions:

@@ -67,7 +67,7 @@ class Written(NamedTuple):
     uid: str
     clinician_id: int
     mark: int
-    text: str
+    text: bytes
 
     @property
     def day(self) -> str:
@@ -105,7 +105,9 @@ def write(shown: Shown, where: Conditions) -> list[Written]:
             changed=max(stamps[changed], link_changed),
             told=told[about],
         )
-        written.append(Written(order, uid, row[_ABOUT], hash((id_, revision, changed)), text))
+        written.append(
+            Written(order, uid, row[_ABOUT], hash((id_, revision, changed)), text.encode())
+        )
     written.sort()
     return written
 
