@@ -62,7 +62,6 @@ def change(
     zone: str,
     days_back: int,
     months_ahead: int,
-    ceiling: DisplayMode | None = None,
 ) -> None:
     """The practice is called so, and its feeds reach so far.
 
@@ -74,9 +73,9 @@ def change(
     check_window(days_back, months_ahead)
     with transaction() as session:
         found = get(session)
-        before = (found.name, found.zone, found.ceiling, found.days_back, found.months_ahead)
-        after = (name, zone, ceiling or found.ceiling, days_back, months_ahead)
-        found.name, found.zone, found.ceiling, found.days_back, found.months_ahead = after
+        before = (found.name, found.zone, found.days_back, found.months_ahead)
+        after = (name, zone, days_back, months_ahead)
+        found.name, found.zone, found.days_back, found.months_ahead = after
         if after != before:
             calendars.raise_policy(session, calendars.stamp(session))
         record(session, actor, Action.PRACTICE_CHANGED, "practice")

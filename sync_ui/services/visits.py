@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 import weakref
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session, joinedload
 from sync_ui import clock
 from sync_ui.domain import apps, habits, networks
 from sync_ui.domain.apps import Reader
-from sync_ui.models import Link, MailKind, Token, Visit, db, transaction
+from sync_ui.models import FeedFigures, Link, MailKind, Token, Visit, db, transaction
 from sync_ui.models.installation import Installation, current
 from sync_ui.services import access, mail
 from sync_ui.services.audit import Action, record
@@ -57,7 +57,8 @@ class Seen(NamedTuple):
     """One reading of a link, as the feed saw it.
 
     `forwarded` is X-Forwarded-For as it came, `seen_until` the Last-Modified
-    that was answered, `name_of_check` what came in X-Sync-Check.
+    that was answered, `how` a column of `FeedFigures`, `name_of_check` what
+    came in X-Sync-Check.
     """
 
     token_id: int
@@ -67,6 +68,7 @@ class Seen(NamedTuple):
     forwarded: str
     seen_until: datetime
     at: datetime
+    how: str = "unchanged"
     name_of_check: str = ""
 
 
@@ -100,6 +102,9 @@ class Readings:
 
 Batch = dict[Key, Readings]
 
+# (day, column of `FeedFigures`) → how many readings.
+Figures = Counter[tuple[date, str]]
+
 
 class Recorder:
     """Writes what is noted, from a thread that starts with the first visit.
@@ -111,6 +116,7 @@ class Recorder:
         self._app = app
         self._noted: SimpleQueue[Seen] = SimpleQueue()
         self._unwritten: Batch = {}
+        self._figures: Figures = Counter()
         self._tries = 0
         self._writing = threading.Lock()
         self._start = threading.Lock()
@@ -172,6 +178,7 @@ class Recorder:
     def _add(self, seen: Seen) -> None:
         if seen.name_of_check and is_check(seen.name_of_check, seen.at):
             return
+        self._figures[seen.at.date(), seen.how] += 1
         network = self._find_network(seen.peer, seen.forwarded)
         key = Key(seen.token_id, seen.link_id, *_find_reader(seen.user_agent), network)
         readings = self._unwritten.get(key)
@@ -194,14 +201,14 @@ class Recorder:
             log.warning("%s readings came too quickly to be counted.", self.dropped)
             self.dropped = 0
         try:
-            _store(self._unwritten)
+            _store(self._unwritten, self._figures)
         except Exception as error:  # noqa: BLE001 - whatever it is, the feed and the next try go on
             log.warning("Visits could not be written: %s", type(error).__name__)
             self._tries += 1
             if self._tries < MOST_TRIES:
                 return
             log.error("Visits of %s readers are given up.", len(self._unwritten))
-        self._unwritten, self._tries = {}, 0
+        self._unwritten, self._figures, self._tries = {}, Counter(), 0
 
 
 def _write_last(recorder: "weakref.ref[Recorder]") -> None:
@@ -270,7 +277,7 @@ def _check_of(at: datetime) -> str:
     return hmac.new(current().keys.secret, minute, hashlib.sha256).hexdigest()
 
 
-def _store(batch: Batch) -> None:
+def _store(batch: Batch, figures: Figures) -> None:
     with transaction() as session:
         of_links: dict[Link, list[tuple[Token, Key, Readings]]] = defaultdict(list)
         ids = {key.token_id for key in batch}
@@ -282,6 +289,16 @@ def _store(batch: Batch) -> None:
                 of_links[token.link].append((token, key, readings))
         for link, found in of_links.items():
             _store_of_link(session, link, sorted(found, key=lambda part: part[2].first_at))
+        _store_figures(session, figures)
+
+
+def _store_figures(session: Session, figures: Figures) -> None:
+    for (day, how), number in figures.items():
+        of_day = session.get(FeedFigures, day)
+        if of_day is None:
+            of_day = FeedFigures(day=day, unchanged=0, held=0, mended=0, made=0)
+            session.add(of_day)
+        setattr(of_day, how, getattr(of_day, how) + number)
 
 
 def _store_of_link(session: Session, link: Link, found: list[tuple[Token, Key, Readings]]) -> None:

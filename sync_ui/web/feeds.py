@@ -130,5 +130,6 @@ def _seen(answer: Answer, environ: Environ) -> Seen:
         environ.get("HTTP_X_FORWARDED_FOR", ""),
         answer.last_modified,
         clock.now(),
+        answer.how.value,
         environ.get("HTTP_X_SYNC_CHECK", ""),
     )

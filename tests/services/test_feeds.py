@@ -90,11 +90,20 @@ def change_practice(practice: Practice, **other: object) -> None:
     now = {
         "name": found.name,
         "zone": found.zone,
-        "ceiling": found.ceiling,
         "days_back": found.days_back,
         "months_ahead": found.months_ahead,
     }
     practices.change(practice.ada, **(now | other))  # type: ignore[arg-type]
+
+
+def change_policy(practice: Practice, **other: object) -> None:
+    now = {
+        "ceiling": DisplayMode.FULL_NAME,
+        "longest_link_days": None,
+        "wants_agreement": False,
+        "schedulers_share_practice": True,
+    }
+    practices.change_policy(practice.ada, **(now | other))  # type: ignore[arg-type]
 
 
 def book_another_j_s(practice: Practice, _: Appointment) -> None:
@@ -166,7 +175,7 @@ CHANGES: dict[str, tuple[DisplayMode, Change]] = {
     "equal initials arrive": (DisplayMode.INITIALS, book_another_j_s),
     "the practice allows less": (
         DisplayMode.FULL_NAME,
-        lambda p, _: change_practice(p, ceiling=DisplayMode.INITIALS),
+        lambda p, _: change_policy(p, ceiling=DisplayMode.INITIALS),
     ),
     "the link's mode changes": (DisplayMode.INITIALS, change_mode),
     "the clinician is renamed": (
@@ -437,10 +446,10 @@ def test_the_ceiling_holds_for_links_that_exist(
     )
     assert summaries(feeds.read(token_of(link)))[1] == "Jane Smith"
 
-    change_practice(practice, ceiling=DisplayMode.INTERNAL_ID)
+    change_policy(practice, ceiling=DisplayMode.INTERNAL_ID)
     assert summaries(feeds.read(token_of(link)))[1] == "1042"
 
-    change_practice(practice, ceiling=DisplayMode.FULL_NAME)
+    change_policy(practice, ceiling=DisplayMode.FULL_NAME)
     assert summaries(feeds.read(token_of(link)))[1] == "Jane Smith"
 
 

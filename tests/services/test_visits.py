@@ -20,11 +20,11 @@ from sqlalchemy import Connection, event, select
 from sync_ui import clock
 from sync_ui.config import Config
 from sync_ui.domain.apps import Reader
-from sync_ui.models import AuditEntry, Link, Token, Visit, db
+from sync_ui.models import AuditEntry, FeedFigures, Link, Token, Visit, db
 from sync_ui.services import links, upkeep, visits
 from sync_ui.services.audit import Action
 from sync_ui.services.visits import Recorder, Seen
-from tests.practice import NOW, Clock, Practice, token_of
+from tests.practice import NOW, Book, Clock, Practice, token_of
 
 IPHONE = "iOS/26.5 (23F77) dataaccessd/1.0"
 GOOGLE = "Google-Calendar-Importer"
@@ -526,3 +526,25 @@ def test_a_reading_is_that_of_the_address_it_came_by(
     db.session.rollback()
     retired = select(Token.retired_at.is_not(None)).join(Visit, Visit.token_id == Token.id)
     assert sorted(map(bool, db.session.scalars(retired))) == [False, True]
+
+
+def test_how_readings_were_answered_is_counted_by_day(
+    app: Flask, recorder: Recorder, practice: Practice, link: Link, book: Book, now: Clock
+) -> None:
+    reader = app.test_client()
+    path = f"/cal/{token_of(link)}/dr-unlu.ics"
+    first = reader.get(path)  # made
+    reader.get(path)  # held
+    reader.get(path, headers={"If-None-Match": first.headers["ETag"]})  # unchanged
+    book(practice.mark, at="2026-11-25 10:00")
+    reader.get(path)  # mended
+    recorder.write()
+    now.move(days=1)
+    reader.get(path)  # the window has moved: mended
+    recorder.write()
+
+    found = db.session.scalars(select(FeedFigures).order_by(FeedFigures.day)).all()
+    assert [(f.day.day, f.unchanged, f.held, f.mended, f.made) for f in found] == [
+        (23, 1, 1, 1, 1),
+        (24, 0, 0, 1, 0),
+    ]
