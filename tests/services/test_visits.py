@@ -385,8 +385,8 @@ def test_the_thread_goes_on_trying_by_itself(
     written = threading.Event()
     write_batch = visits._store
 
-    def store_and_tell(batch: visits.Batch) -> None:
-        write_batch(batch)
+    def store_and_tell(*batch: Any) -> None:
+        write_batch(*batch)
         written.set()
 
     monkeypatch.setattr(visits, "_store", store_and_tell)
@@ -424,8 +424,8 @@ def test_the_thread_writes_by_itself(
     written = threading.Event()
     store = visits._store
 
-    def store_and_tell(batch: visits.Batch) -> None:
-        store(batch)
+    def store_and_tell(*batch: Any) -> None:
+        store(*batch)
         written.set()
 
     monkeypatch.setattr(visits, "BATCH_SECONDS", 0.0)
