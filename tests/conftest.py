@@ -4,7 +4,13 @@ import os
 
 import hypothesis
 
-pytest_plugins = ["tests.practice", "tests.postgresql", "tests.browser"]
+pytest_plugins = [
+    "tests.practice",
+    "tests.postgresql",
+    "tests.browser",
+    "tests.readers",
+    "tests.variants",
+]
 
 # No deadlines: how long a thing takes is measured in benchmarks/, never tested.
 hypothesis.settings.register_profile("dev", deadline=None, max_examples=50)

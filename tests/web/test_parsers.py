@@ -1,0 +1,143 @@
+"""Readers that know nothing of this product find in every feed what the database holds."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from flask import Flask
+
+from sync_ui.domain.event import DisplayMode
+from sync_ui.domain.ics_write import NOTICE
+from sync_ui.models import Link, transaction
+from sync_ui.services import access, links
+from tests.oracle import Rows, differences
+from tests.practice import NOW, ZONE, Book, Clock, Practice, token_of
+from tests.readers import Reader
+from tests.variants import Schedule, every_link
+
+Fetch = Callable[[Link], bytes]
+
+
+@pytest.fixture
+def fetch(app: Flask) -> Fetch:
+    """What a link answers over HTTP."""
+    client = app.test_client()
+    return lambda link: client.get(f"/cal/{token_of(link)}/feed.ics").data
+
+
+def test_every_variant_reads_as_the_database_says(
+    everything: Practice, fetch: Fetch, reader: Reader
+) -> None:
+    """SECURITY F4, F8: equal counts, moments and texts, whatever the rows hold."""
+    made = dict(every_link(everything))
+    read = reader([fetch(link) for link in made.values()])
+    rows = Rows()
+
+    wrong = {
+        name: found
+        for (name, link), feed in zip(made.items(), read, strict=True)
+        if (found := differences(feed, rows.shown_by(link, NOW)))
+    }
+
+    assert all(read)
+    assert wrong == {}
+
+
+FALSEHOODS = {
+    "an event is missing": (rb"BEGIN:VEVENT.*?END:VEVENT\r\n", b""),
+    "a text is another": (rb"SUMMARY:J\.S\.", b"SUMMARY:J.T."),
+    "a start is an hour late": (rb"DTSTART:20261124T15", b"DTSTART:20261124T16"),
+    "an end is a day late": (rb"DTEND:20261124T15", b"DTEND:20261125T15"),
+    "a place is missing": (rb"LOCATION:Room 2\r\n", b""),
+    "a stamp is older": (rb"LAST-MODIFIED:2026(\d+T\d+Z\r\nCREATED)", rb"LAST-MODIFIED:2025\1"),
+}
+
+
+@pytest.mark.parametrize("falsehood", FALSEHOODS)
+def test_a_reader_notices_what_is_false(
+    practice: Practice, book: Book, fetch: Fetch, reader: Reader, falsehood: str
+) -> None:
+    book(practice.jane, location="Room 2")
+    link = links.create(practice.unlu, practice.unlus_calendar, "Phone", DisplayMode.INITIALS)
+    pattern, instead = FALSEHOODS[falsehood]
+    body = fetch(link)
+    false, changes = re.subn(pattern, instead, body, count=1, flags=re.DOTALL)
+    held = Rows().shown_by(link, NOW)
+
+    found, found_false = reader([body, false])
+
+    assert changes == 1
+    assert differences(found, held) == []
+    assert differences(found_false, held) != []
+
+
+OF_AN_EVENT = [
+    *("UID", "DTSTAMP", "LAST-MODIFIED", "CREATED", "SEQUENCE", "DTSTART", "DTEND", "SUMMARY"),
+    *("LOCATION", "DESCRIPTION", "CONFERENCE", "STATUS", "TRANSP", "X-MICROSOFT-CDO-BUSYSTATUS"),
+    "CLASS",
+]
+
+
+def test_an_event_is_private_and_neither_rings_nor_invites(
+    everything: Practice, fetch: Fetch
+) -> None:
+    """SECURITY F2: in every variant nothing but these properties, each at most once."""
+    for _, link in every_link(everything):
+        lines = fetch(link).replace(b"\r\n ", b"").decode().split("\r\n")
+        events = "\n".join(lines).split("BEGIN:VEVENT\n")[1:]
+
+        assert lines[-2:] == ["END:VCALENDAR", ""]
+        for text in events:
+            event = text.partition("\nEND:VEVENT")[0].split("\n")
+            names = [re.split("[:;]", line)[0] for line in event]
+            assert names == [name for name in OF_AN_EVENT if name in names]
+            assert event[-1] == "CLASS:PRIVATE"
+
+
+def test_a_calendar_without_appointments_is_a_calendar(
+    practice: Practice, fetch: Fetch, reader: Reader
+) -> None:
+    made = [
+        links.create(practice.ada, key, "Phone", DisplayMode.INITIALS)
+        for key in (practice.unlus_calendar, access.PRACTICE)
+    ]
+
+    assert reader([fetch(link) for link in made]) == [[], []]
+
+
+def test_the_notice_is_one_free_day_without_a_client(
+    app: Flask, everything: Practice, reader: Reader, now: Clock
+) -> None:
+    link = links.create(everything.ada, access.PRACTICE, "Phone", DisplayMode.INITIALS)
+    path = f"/cal/{token_of(link)}"
+    links.disable(everything.ada, link.id)
+    now.move(days=3)
+
+    [[event]] = reader([app.test_client().get(path).data])
+
+    today = now().astimezone(ZoneInfo(ZONE)).date()
+    assert (event.summary, event.starts, event.ends, event.transp) == (
+        NOTICE,
+        today,
+        today + timedelta(days=1),
+        "TRANSPARENT",
+    )
+
+
+def test_a_large_calendar_arrives_whole(practice: Practice, fetch: Fetch, reader: Reader) -> None:
+    rows = Schedule(practice)
+    for number in range(1_200):
+        at = datetime(2026, 12, 1) + timedelta(hours=2 * number)
+        rows.add(at.isoformat(), practice.zoe, location="Room 2")
+    with transaction() as session:
+        session.add_all(rows.rows)
+    link = links.create(
+        practice.ada, access.PRACTICE, "Phone", DisplayMode.FULL_NAME, confirmed=True
+    )
+
+    [read] = reader([fetch(link)])
+
+    assert len(read) == 1_200
+    assert differences(read, Rows().shown_by(link, NOW)) == []
