@@ -1,20 +1,21 @@
 """Readers that know nothing of this product find in every feed what the database holds."""
 
 import re
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from flask import Flask
 
-from sync_ui.domain.event import DisplayMode
+from sync_ui.domain.event import DisplayMode, Kind
 from sync_ui.domain.ics_write import NOTICE
 from sync_ui.models import Link, transaction
-from sync_ui.services import access, links
+from sync_ui.services import access, appointments, links
+from sync_ui.services.plans import Plan
 from tests.oracle import Rows, differences
 from tests.practice import NOW, ZONE, Book, Clock, Practice, token_of
-from tests.readers import Reader
+from tests.readers import Reader, in_libical
 from tests.variants import Schedule, every_link
 
 Fetch = Callable[[Link], bytes]
@@ -141,3 +142,64 @@ def test_a_large_calendar_arrives_whole(practice: Practice, fetch: Fetch, reader
 
     assert len(read) == 1_200
     assert differences(read, Rows().shown_by(link, NOW)) == []
+
+
+def changes_of_clocks(zone: ZoneInfo) -> Iterator[datetime]:
+    """The days (noon, wall time) on which the zone's clocks change within the year to come."""
+    noon = datetime(2026, 9, 15, 12)
+    for day in (noon + timedelta(days=number) for number in range(365)):
+        around = (day - timedelta(days=1), day)
+        before, after = (wall.replace(tzinfo=zone).utcoffset() for wall in around)
+        if before != after:
+            yield day
+
+
+def meant_by(wall: datetime, zone: ZoneInfo) -> datetime:
+    """The first moment at which clocks show it; in the hour that is left out, as before the change.
+
+    RFC 5545, 3.3.5.
+    """
+    a_day = timedelta(days=1)
+    offsets = [at.replace(tzinfo=zone).utcoffset() for at in (wall - a_day, wall + a_day)]
+    moments = [wall.replace(tzinfo=UTC) - offset for offset in offsets if offset is not None]
+    fitting = [at for at in moments if at.astimezone(zone).replace(tzinfo=None) == wall]
+    return min(fitting, default=moments[0])
+
+
+def test_wall_times_of_every_zone_are_right_through_both_changes(
+    practice: Practice, fetch: Fetch
+) -> None:
+    """SECURITY F8: the days before and after, the night itself, and the whole day."""
+    assert practice.unlu.clinician_id is not None
+    expected: dict[str, tuple[object, object]] = {}
+    zones = set()
+    with transaction() as session:
+        for name in sorted(available_timezones() - {"localtime", "Factory"}):
+            zone = ZoneInfo(name)
+            for noon in changes_of_clocks(zone):
+                zones.add(name)
+                midnight = noon.replace(hour=0)
+                hours = (-14, 0.25, 1.5, 2.5, 3.5, 10, 34)
+                walls = [midnight + timedelta(hours=hour) for hour in hours]
+                for wall in walls:
+                    plan = Plan(wall, wall + timedelta(minutes=20), name, kind=Kind.MEETING)
+                    made = appointments.add(session, practice.unlu.clinician_id, plan, NOW)
+                    at = meant_by(wall, zone)
+                    expected[made.uid] = at, at + timedelta(minutes=20)
+                ends = midnight + timedelta(days=1)
+                plan = Plan(midnight, ends, name, kind=Kind.TIME_OFF, all_day=True)
+                made = appointments.add(session, practice.unlu.clinician_id, plan, NOW)
+                expected[made.uid] = midnight.date(), ends.date()
+    link = links.create(
+        practice.unlu,
+        practice.unlus_calendar,
+        "Phone",
+        DisplayMode.BUSY,
+        days_back=90,
+        months_ahead=12,
+    )
+
+    [read] = in_libical([fetch(link)])
+
+    assert len(zones) > 150
+    assert {seen.uid: (seen.starts, seen.ends) for seen in read} == expected
