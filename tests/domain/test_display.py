@@ -334,6 +334,7 @@ def canaries_in(feed: bytes) -> set[str]:
 def test_the_feed_holds_nothing_of_a_client_beyond_the_mode(
     mode: DisplayMode, allowed: set[str], practice_wide: bool
 ) -> None:
+    """SECURITY F1."""
     what = appointment(SEEDED, title=CANARIES["title"])
     event = shown(what, mode, practice_wide=practice_wide)
 

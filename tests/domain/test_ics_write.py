@@ -268,6 +268,7 @@ def test_a_long_name_is_cut_to_what_outlook_takes() -> None:
 
 
 def test_nothing_in_a_feed_rings_invites_or_repeats_its_address() -> None:
+    """SECURITY F2."""
     described = replace(SESSION, description="Intake")
     names = {re.split("[:;]", line)[0] for line in unfolded(feed(described, HOLIDAY))}
 
@@ -278,6 +279,7 @@ def test_nothing_in_a_feed_rings_invites_or_repeats_its_address() -> None:
 
 
 def test_every_event_is_private() -> None:
+    """SECURITY F2."""
     classes = [str(event["CLASS"]) for event in events_in(feed(SESSION, HOLIDAY))]
 
     assert classes == ["PRIVATE", "PRIVATE"]
@@ -335,6 +337,7 @@ def check_lines(body: bytes) -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("shape", READERS)
 def test_hostile_text_changes_no_line(shape: Callable[[bytes], Shape], text: str) -> None:
+    """SECURITY F4."""
     hostile = replace(SESSION, uid=text, summary=text, location=text, description=text)
     harmless = replace(SESSION, uid="x", summary="x", location="x", description="x")
 
@@ -352,6 +355,7 @@ def test_a_reader_would_see_the_line_that_hostile_text_tries_to_add() -> None:
 def test_no_text_adds_a_line_a_property_or_a_component(
     uid: str, summary: str, location: str, description: str, name: str, about: str
 ) -> None:
+    """SECURITY F4."""
     hostile = feed(
         replace(SESSION, uid=uid, summary=summary, location=location, description=description),
         calendar=replace(CALENDAR, name=name, description=about),

@@ -230,6 +230,7 @@ STEPS = st.lists(
 @settings(deadline=None)
 @given(start=MOMENTS, steps=STEPS)
 def test_a_304_by_date_never_hides_a_change(start: datetime, steps: list[tuple[str, int]]) -> None:
+    """SECURITY F6."""
     now, noted, version = start, start - SECOND, 0
     held = ("", (version, now.date()))
     for what, milliseconds in steps:

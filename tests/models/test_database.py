@@ -102,6 +102,7 @@ def test_a_second_start_finds_everything_as_it_was(config: Config) -> None:
 def test_a_missing_short_or_damaged_key_refuses_to_start(
     config: Config, name: str, content: str | None
 ) -> None:
+    """SECURITY L6."""
     path = config.data_dir / name
     path.unlink()
     if content is not None:
@@ -115,6 +116,7 @@ def test_a_missing_short_or_damaged_key_refuses_to_start(
 
 @pytest.mark.parametrize("name", ["database.key", "token.key", "secret.key"])
 def test_the_key_of_another_installation_refuses_to_start(config: Config, name: str) -> None:
+    """SECURITY L6."""
     (config.data_dir / name).write_text("ab" * 32)
 
     with pytest.raises(CannotStart, match=name):

@@ -234,6 +234,7 @@ def test_after_every_change_a_reader_gets_the_new_feed(
 def test_whatever_changes_keeps_its_uid_and_raises_sequence_and_stamp(
     practice: Practice, shared: Appointment, now: Clock, change: str
 ) -> None:
+    """SECURITY F5."""
     mode, happens = CHANGES[change]
     link = links.create(practice.unlu, practice.unlus_calendar, "Phone", mode, confirmed=True)
     settle(now)
@@ -294,6 +295,7 @@ def test_a_colleagues_change_leaves_a_feed_as_it_is(
 def test_local_midnight_moves_the_window_and_both_validators(
     practice: Practice, shared: Appointment, now: Clock
 ) -> None:
+    """SECURITY F6."""
     token = token_of(links.allow(practice.unlu, practice.unlus_calendar))
     now.set(datetime(2026, 11, 26, 4, 59, 59, tzinfo=UTC))  # a second before midnight there
     before = feeds.read(token)
@@ -324,6 +326,7 @@ def test_the_window_ends_at_the_midnight_after_its_last_day(
 def test_two_changes_within_one_second_are_two_changes(
     practice: Practice, shared: Appointment, now: Clock
 ) -> None:
+    """SECURITY F6."""
     token = token_of(links.allow(practice.unlu, practice.unlus_calendar))
     settle(now)
     move(practice, shared)
@@ -340,6 +343,7 @@ def test_two_changes_within_one_second_are_two_changes(
 def test_a_clock_that_steps_back_hides_no_change(
     practice: Practice, shared: Appointment, now: Clock
 ) -> None:
+    """SECURITY F6."""
     token = token_of(links.allow(practice.unlu, practice.unlus_calendar))
     settle(now)
     before = feeds.read(token)
@@ -400,6 +404,7 @@ def test_two_fetches_a_minute_apart_give_the_same_bytes(
 def test_cancelled_and_late_cancelled_leave_and_a_no_show_stays(
     practice: Practice, book: Book
 ) -> None:
+    """SECURITY F8."""
     book(practice.jane, at="2026-11-24 09:00", status=Status.NO_SHOW)
     cancelled = book(practice.mark, at="2026-11-24 10:00")
     late = book(practice.mark, at="2026-11-24 11:00")
@@ -415,6 +420,7 @@ def test_cancelled_and_late_cancelled_leave_and_a_no_show_stays(
 def test_ten_o_clock_stays_ten_o_clock_across_daylight_saving(
     practice: Practice, book: Book
 ) -> None:
+    """SECURITY F8."""
     for day in ("2026-10-27", "2026-11-03", "2027-03-09", "2027-03-16"):
         book(practice.jane, at=f"{day} 10:00")
     token = token_of(links.allow(practice.unlu, practice.unlus_calendar))
@@ -441,6 +447,7 @@ def test_a_day_off_is_a_day_also_where_it_has_25_hours(practice: Practice, book:
 def test_the_ceiling_holds_for_links_that_exist(
     practice: Practice, shared: Appointment, now: Clock
 ) -> None:
+    """SECURITY F3."""
     link = links.create(
         practice.unlu, practice.unlus_calendar, "Phone", DisplayMode.FULL_NAME, confirmed=True
     )
@@ -621,6 +628,7 @@ def test_a_clock_that_steps_back_revives_no_link(practice: Practice, now: Clock)
 def test_the_journal_kills_a_token_that_an_old_copy_of_the_database_revives(
     practice: Practice, shared: Appointment, now: Clock
 ) -> None:
+    """SECURITY L4."""
     link = links.allow(practice.unlu, practice.unlus_calendar)
     token = token_of(link)
     now.move(days=40)
@@ -677,6 +685,7 @@ def out_of_order(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_when_the_database_fails_the_last_good_body_is_served(
     practice: Practice, shared: Appointment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """SECURITY F7."""
     token = token_of(links.allow(practice.unlu, practice.unlus_calendar))
     before = feeds.read(token)
 

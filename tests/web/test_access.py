@@ -611,6 +611,31 @@ def test_reading_changes_nothing(asker: Callable[[str], Asker]) -> None:
     }
 
 
+PROTECTION = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex",
+    "Strict-Transport-Security": "max-age=31536000",
+    "Cache-Control": "no-store",
+}
+
+
+@pytest.mark.parametrize("column", ["stranger", "administrator"])
+def test_every_answer_keeps_referers_robots_and_caches_away(
+    asker: Callable[[str], Asker], column: str
+) -> None:
+    """SECURITY L10: whatever is asked, and whoever asks."""
+    asking = asker(column)
+    for route in EXPECTED:
+        headers = asking.ask(route).headers
+
+        assert (route, {name: headers.get(name) for name in PROTECTION}) == (route, PROTECTION)
+
+
 def test_what_is_posted_cannot_be_got(
     app: Flask, asker: Callable[[str], Asker], practice: Practice, book: Book
 ) -> None:

@@ -506,3 +506,10 @@ def test_whatever_is_asked_of_a_feed_changes_nothing_but_what_visits_tell(
     assert [[row[n] for n in places] for row in after["link"]] == [
         [row[n] for n in places] for row in before["link"]
     ]
+
+
+def test_robots_may_read_feeds_and_nothing_else(app: Flask) -> None:
+    """SECURITY L10: Google asks before it reads a calendar; `noindex` keeps it out of searches."""
+    answer = app.test_client().get("/robots.txt")
+
+    assert answer.text.split("\n") == ["User-agent: *", "Allow: /cal/", "Disallow: /", ""]

@@ -93,6 +93,7 @@ SHOWN = {
 def test_a_feed_shows_what_its_mode_says_and_no_more(
     app: Flask, aviary: Aviary, mode: DisplayMode
 ) -> None:
+    """SECURITY F1."""
     answer = app.test_client().get(path_of(link_in(mode, aviary)))
     text = answer.text.replace("\r\n ", "")
 
@@ -240,6 +241,7 @@ def _form(browser: FlaskClient) -> dict[str, object]:
 def test_no_log_record_holds_clients_data_or_a_secret(
     app: Flask, aviary: Aviary, browser_of: BrowserOf, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """SECURITY L7."""
     caplog.set_level(logging.DEBUG)
     logging.getLogger("tests").debug("Dear %s", CANARIES["first"])
     assert seen_in(_logged(caplog)) == {"first"}

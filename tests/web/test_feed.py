@@ -67,6 +67,7 @@ def facts(answer: TestResponse) -> tuple[int, str, bytes]:
 
 
 def test_a_feed_is_sent_with_these_headers(reader: FlaskClient, path: str) -> None:
+    """SECURITY L10."""
     answer = reader.get(path)
 
     assert (answer.status_code, answer.data[:17]) == (200, b"BEGIN:VCALENDAR\r\n")
@@ -97,6 +98,7 @@ def test_options_tells_what_is_allowed(reader: FlaskClient, path: str, named: bo
 @pytest.mark.parametrize("named", [True, False])
 @pytest.mark.parametrize("method", "POST PUT PATCH DELETE PROPFIND REPORT MKCALENDAR".split())
 def test_a_feed_can_be_read_only(reader: FlaskClient, path: str, method: str, named: bool) -> None:
+    """SECURITY L14."""
     before = reader.get(path).data
 
     answer = reader.open(path if named else f"/cal/{token_of(path)}", method=method, data="x=1")
@@ -139,6 +141,7 @@ def test_headers_that_apps_send_change_nothing(
 
 @pytest.mark.parametrize("query", ["?", "?utm_source=mail", "?mode=full_name", "?nocache=1&a=%00"])
 def test_a_query_changes_nothing(reader: FlaskClient, path: str, query: str) -> None:
+    """SECURITY L1."""
     assert facts(reader.get(path + query)) == facts(reader.get(path))
 
 
@@ -169,6 +172,7 @@ def test_not_modified_repeats_both_validators(
 def test_after_a_change_nothing_is_called_unchanged(
     reader: FlaskClient, path: str, practice: Practice, book: Book
 ) -> None:
+    """SECURITY F6."""
     full = reader.get(path)
     book(practice.mark, at="2026-11-25 10:00")  # in the same second
 
@@ -209,6 +213,10 @@ SPELLINGS = {
     "/cal/{short}": 404,
     "/cal/{token}{token}": 404,
     "/cal/{token}%00": 200,
+    "/cal/{token}%E2%80%8B": 404,  # pasted with a space that nobody sees
+    "/cal/«{token}»": 404,
+    "/cal/{token}/dr-unlu.ics%E2%80%8B": 200,
+    "/cal/{token};v=1": 404,
     "/cal/{token}.ics": 404,
     "/cal/{token}%2Fdr-unlu.ics": 200,
     "/cal/..%2F{token}": 404,
@@ -224,6 +232,7 @@ SPELLINGS = {
 def test_a_mangled_link_finds_its_feed_or_none(
     reader: FlaskClient, path: str, practice: Practice, book: Book, spelling: str
 ) -> None:
+    """SECURITY L11."""
     book(practice.zoe, actor=practice.anna)
     links.create(practice.anna, practice.annas_calendar, "Phone", DisplayMode.INITIALS)
     right = reader.get(path).data
@@ -247,12 +256,14 @@ def test_a_mangled_link_finds_its_feed_or_none(
 def test_what_is_not_spelt_as_a_link_is_not_found(
     reader: FlaskClient, path: str, spelling: str
 ) -> None:
+    """SECURITY L11."""
     answer = reader.get(spelling.format(token_of(path)))
 
     assert (answer.status_code, "Location" in answer.headers) == (404, False)
 
 
 def test_every_unknown_token_hears_the_same(reader: FlaskClient, path: str) -> None:
+    """SECURITY L8."""
     token = token_of(path)
     unknown = ["2" * 33, "z" * 26, token[::-1], token[:-1], "x", "x" * 5000, "%00"]
 
@@ -286,6 +297,7 @@ def test_a_dead_link_says_so_and_is_gone_after_thirty_days(
 def test_pages_are_never_stored_and_feeds_may_be(
     browser_of: BrowserOf, reader: FlaskClient, path: str
 ) -> None:
+    """SECURITY L10."""
     browser = browser_of("ada@example.com")
     pages = "/account /calendar /clients /people /settings /calendars /import /none".split()
 
@@ -324,6 +336,7 @@ def out_of_order(what: str) -> Iterator[None]:
 def test_while_the_database_is_out_of_order_the_last_good_feed_is_sent(
     reader: FlaskClient, path: str
 ) -> None:
+    """SECURITY F7."""
     good = reader.get(path)
 
     with out_of_order("SELECT token"):
@@ -336,6 +349,7 @@ def test_while_the_database_is_out_of_order_the_last_good_feed_is_sent(
 def test_without_a_last_good_feed_an_app_is_told_to_come_back(
     reader: FlaskClient, path: str
 ) -> None:
+    """SECURITY F7."""
     with out_of_order("SELECT token"):
         answer = reader.get(path)
 
@@ -348,6 +362,7 @@ def test_without_a_last_good_feed_an_app_is_told_to_come_back(
 def test_a_database_that_fails_in_the_middle_sends_no_half_calendar(
     reader: FlaskClient, path: str
 ) -> None:
+    """SECURITY F7."""
     with out_of_order("SELECT appointment"):
         answer = reader.get(path)
 
