@@ -630,7 +630,7 @@ def test_every_answer_keeps_referers_robots_and_caches_away(
 ) -> None:
     """SECURITY L10: whatever is asked, and whoever asks."""
     asking = asker(column)
-    for route in EXPECTED:
+    for route in EXPECTED.keys() - {("static", "GET")}:  # whose files may be kept
         headers = asking.ask(route).headers
 
         assert (route, {name: headers.get(name) for name in PROTECTION}) == (route, PROTECTION)
