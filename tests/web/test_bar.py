@@ -17,10 +17,12 @@ from sqlalchemy import delete, event, select, update
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
+from sync_ui import create_app
+from sync_ui.config import Config
 from sync_ui.domain.colours import Colour
 from sync_ui.domain.event import Choices, DisplayMode, Kind, Telehealth
 from sync_ui.domain.tokens import ALPHABET
-from sync_ui.models import Appointment, Link, db
+from sync_ui.models import Appointment, KeyCheck, Link, db, transaction
 from sync_ui.models.database import Row
 from sync_ui.services import access, appointments, bodies, clients, codes, links, types, visits
 from sync_ui.services import practice as practices
@@ -513,3 +515,29 @@ def test_robots_may_read_feeds_and_nothing_else(app: Flask) -> None:
     answer = app.test_client().get("/robots.txt")
 
     assert answer.text.split("\n") == ["User-agent: *", "Allow: /cal/", "Disallow: /", ""]
+
+
+def test_other_keys_sign_people_out_and_keep_every_link(
+    app: Flask, config: Config, practice: Practice, book: Book, browser_of: BrowserOf
+) -> None:
+    """SECURITY L6: a feed needs neither the key of cookies nor that of the links' copies."""
+    book(practice.jane)
+    path = path_of(links.allow(practice.unlu, practice.unlus_calendar))
+    browser = browser_of("unlu@example.com")
+    before = browser.get(path)
+    assert browser.get("/account").status_code == 200
+    cookie = browser.get_cookie("__Host-session")
+    assert cookie is not None
+    with transaction() as session:
+        session.execute(delete(KeyCheck))  # or the next start refuses other keys
+    for name in ("secret", "token"):
+        (config.data_dir / f"{name}.key").write_text("ab" * 32)
+
+    restarted = create_app(config)
+    again = restarted.test_client()
+    again.set_cookie("__Host-session", cookie.value)
+
+    assert (again.get(path).status_code, again.get(path).data) == (200, before.data)
+    assert again.get("/account").headers["Location"].startswith("/sign-in")
+    with restarted.app_context():
+        db.engine.dispose()
