@@ -143,6 +143,7 @@ def test_a_poor_page_is_noticed(desktop: Page) -> None:
 
 @pytest.mark.parametrize("role", Role)
 def test_nothing_is_wrong_with_any_page_of(role: Role, page: Page) -> None:
+    """SECURITY L10, among others: no page asks another host."""
     steps.sign_in(page, SIGN_INS[role])
     file = upload(page) if role in SCHEDULERS else ""
     found = {}

@@ -28,7 +28,7 @@ from sync_ui.services import access, appointments, bodies, clients, codes, links
 from sync_ui.services import practice as practices
 from sync_ui.services.plans import plan_of
 from tests.practice import Book, Clock, Practice, token_of
-from tests.readers import in_libical
+from tests.readers import in_icalendar
 
 BrowserOf = Callable[[str], FlaskClient]
 
@@ -248,7 +248,7 @@ def test_what_may_only_be_busy_is_only_busy_in_the_feed(
 
     body = app.test_client().get(path_of(link)).data
 
-    [read] = in_libical([body])
+    [read] = in_icalendar([body])
     shown = {seen.uid: seen for seen in read}
     for cap in CAPS:
         seen = shown[capped.uids[cap]]
@@ -287,7 +287,7 @@ def test_a_cap_that_comes_later_holds_for_links_that_exist(
     client, path = app.test_client(), path_of(capped.link)
     uid = capped.uids["neither"]
     before = client.get(path)
-    [old] = [seen for seen in in_libical([before.data])[0] if seen.uid == uid]
+    [old] = [seen for seen in in_icalendar([before.data])[0] if seen.uid == uid]
     assert (old.summary, old.description) == ("Otto Quist", "Intake")
     [intake] = [kind for kind in types.offered() if kind.name == "Intake"]
 
@@ -301,7 +301,7 @@ def test_a_cap_that_comes_later_holds_for_links_that_exist(
     )
 
     after = client.get(path, headers={"If-None-Match": before.headers["ETag"]})
-    [new] = [seen for seen in in_libical([after.data])[0] if seen.uid == uid]
+    [new] = [seen for seen in in_icalendar([after.data])[0] if seen.uid == uid]
     assert (new.summary, new.location, new.description, new.conference) == ("Busy", "", "", "")
     assert new.sequence > old.sequence
     assert new.changed_at > old.changed_at
@@ -341,7 +341,7 @@ def test_an_edit_keeps_the_uid_and_counts_one_further(
     client = app.test_client()
 
     def read() -> tuple[str, int, datetime]:
-        [[seen]] = in_libical([client.get(path_of(link)).data])
+        [[seen]] = in_icalendar([client.get(path_of(link)).data])
         return seen.uid, seen.sequence, seen.changed_at
 
     plan = plan_of(found)
@@ -394,7 +394,7 @@ def test_on_a_full_disk_feeds_are_served_whole(app: Flask, practice: Practice, b
         visits.recorder().write()
 
     assert (first.status_code, again.status_code) == (200, 304)
-    assert [seen.summary for seen in in_libical([first.data])[0]] == ["J.S."]
+    assert [seen.summary for seen in in_icalendar([first.data])[0]] == ["J.S."]
     assert first.data.endswith(b"END:VCALENDAR\r\n")
 
 
@@ -410,7 +410,7 @@ def test_a_writer_that_does_not_end_holds_up_no_reader(
         answer = app.test_client().get(path_of(link))
         writer.rollback()
 
-    assert [seen.summary for seen in in_libical([answer.data])[0]] == ["J.S."]
+    assert [seen.summary for seen in in_icalendar([answer.data])[0]] == ["J.S."]
 
 
 def test_a_feed_cut_short_is_never_taken_for_a_whole_one(

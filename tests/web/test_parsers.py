@@ -15,7 +15,7 @@ from sync_ui.services import access, appointments, links
 from sync_ui.services.plans import Plan
 from tests.oracle import Rows, differences
 from tests.practice import NOW, ZONE, Book, Clock, Practice, token_of
-from tests.readers import Reader, in_libical
+from tests.readers import Reader, in_icalendar
 from tests.variants import Schedule, every_link
 
 Fetch = Callable[[Link], bytes]
@@ -199,7 +199,7 @@ def test_wall_times_of_every_zone_are_right_through_both_changes(
         months_ahead=12,
     )
 
-    [read] = in_libical([fetch(link)])
+    [read] = in_icalendar([fetch(link)])
 
     assert len(zones) > 150
     assert {seen.uid: (seen.starts, seen.ends) for seen in read} == expected
