@@ -14,6 +14,8 @@ from sqlalchemy.exc import DBAPIError
 # As many as can read at once; more wait. A PostgreSQL server has few to give.
 CONNECTIONS = 4
 
+Row = tuple[Any, ...]
+
 
 class Lookup:
     """A statement with one parameter, prepared on connections of its own.
@@ -28,41 +30,41 @@ class Lookup:
         self._positional = compiled.positional
         self._engine = engine
         self._error: type[Exception] = engine.dialect.loaded_dbapi.Error
-        self._free: SimpleQueue[Any] = SimpleQueue()
+        self._free: SimpleQueue[_Reader | None] = SimpleQueue()
         for _ in range(CONNECTIONS):
             self._free.put(None)
         event.listen(engine, "engine_disposed", lambda _: self.close())
 
-    def first(self, value: str) -> tuple[Any, ...] | None:
+    def first(self, value: str) -> Row | None:
         """The row as it is committed now. Raises DBAPIError when the database does not answer."""
-        connection = self._free.get()
+        reader = self._free.get()
         try:
             # A connection may have gone stale while nobody read; a new one has not.
-            if connection is not None:
+            if reader is not None:
                 try:
-                    return self._fetch(connection, value)
+                    return reader.first(value)
                 except self._error:
-                    _close(connection)
-                    connection = None
-            connection = self._connect()
-            return self._fetch(connection, value)
+                    reader.close()
+                    reader = None
+            reader = self._connect()
+            return reader.first(value)
         except self._error as error:
             raise DBAPIError(None, None, error, hide_parameters=True) from None
         finally:
-            self._free.put(connection)
+            self._free.put(reader)
 
-    def first_within(self, connection: Connection, value: str) -> tuple[Any, ...] | None:
+    def first_within(self, connection: Connection, value: str) -> Row | None:
         """The same row as the transaction under way sees it."""
         row = connection.exec_driver_sql(self._sql, self._parameters(value)).first()
         return None if row is None else tuple(row)
 
     def close(self) -> None:
         for _ in range(CONNECTIONS):
-            if (connection := self._free.get()) is not None:
-                _close(connection)
+            if (reader := self._free.get()) is not None:
+                reader.close()
             self._free.put(None)
 
-    def _fetch(self, connection: Any, value: str) -> tuple[Any, ...] | None:
+    def fetch(self, connection: Any, value: str) -> Row | None:
         # All of them, so that no open cursor holds on to what is true now.
         rows = connection.execute(self._sql, self._parameters(value)).fetchall()
         return rows[0] if rows else None
@@ -70,15 +72,48 @@ class Lookup:
     def _parameters(self, value: str) -> Any:
         return (value,) if self._positional else {self._name: value}
 
-    def _connect(self) -> Any:
+    def _connect(self) -> "_Reader":
         made = self._engine.raw_connection()
-        driver = made.driver_connection
+        driver: Any = made.driver_connection
         made.detach()  # from the pool, for good
         if self._engine.dialect.name == "postgresql":
-            driver.autocommit = True  # type: ignore[union-attr]
-        return driver
+            driver.autocommit = True
+            return _Reader(self, driver)
+        return _SqliteReader(self, driver)
 
 
-def _close(connection: Any) -> None:
-    with suppress(Exception):  # it is given up either way
-        connection.close()
+class _Reader:
+    """Asks each time."""
+
+    def __init__(self, lookup: Lookup, connection: Any) -> None:
+        self._lookup = lookup
+        self._connection = connection
+
+    def first(self, value: str) -> Row | None:
+        return self._lookup.fetch(self._connection, value)
+
+    def close(self) -> None:
+        with suppress(Exception):  # it is given up either way
+            self._connection.close()
+
+
+class _SqliteReader(_Reader):
+    """Keeps its rows until anybody commits, which SQLite tells in a third of a read's time."""
+
+    def __init__(self, lookup: Lookup, connection: Any) -> None:
+        super().__init__(lookup, connection)
+        self._version: Row | None = None
+        self._rows: dict[str, Row] = {}
+
+    def first(self, value: str) -> Row | None:
+        [version] = self._connection.execute("PRAGMA data_version").fetchall()
+        if version != self._version:
+            self._rows = {}
+            # Said before the reading: what is committed in between is read again.
+            self._version = version
+        row = self._rows.get(value)
+        if row is None:
+            row = super().first(value)
+            if row is not None:
+                self._rows[value] = row
+        return row

@@ -123,15 +123,15 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A body in memory, and the feed that it was last sent as."""
+    """A body in memory, the heading that it belongs to, and the answer that sends it."""
 
     body: Body
     heading: Heading
-    pieces: tuple[bytes, ...]
+    answer: Answer
 
     @property
     def size(self) -> int:
-        shared = len(self.pieces) > 1  # its pieces are the body's days themselves
+        shared = len(self.answer.pieces) > 1  # its pieces are the body's days themselves
         return self.body.size if shared else 2 * self.body.size
 
 
@@ -170,9 +170,7 @@ class Feeds:
         if asked.holds(heading.answer, now):
             return heading.answer
         held = self._bodies.get(digest)
-        if held is None or held.heading.answer.etag != heading.answer.etag:
-            return None
-        return replace(heading.answer, status=200, pieces=held.pieces, how=How.HELD)
+        return held.answer if held is not None and held.heading is heading else None
 
     def _look_closer(self, digest: str, asked: Asked, now: datetime) -> Answer:
         """The same from one moment's view of the database; whatever is missing is made."""
@@ -188,6 +186,9 @@ class Feeds:
                 self._bodies.forget(digest)
                 return _dead(found, ended_at, asked, now)
             heading = _heading(found, row, digest, now)
+            known = self._headings.get(digest)
+            if known is not None and known == heading:
+                heading = known  # made by another thread meanwhile
             self._headings[digest] = heading
             if asked.holds(heading.answer, now):
                 return heading.answer
@@ -195,17 +196,20 @@ class Feeds:
 
     def _with_body(self, found: Found, heading: Heading, digest: str, now: datetime) -> Answer:
         held = self._bodies.get(digest)
-        if held is not None and held.heading.answer.etag == heading.answer.etag:
-            return replace(heading.answer, status=200, pieces=held.pieces, how=How.HELD)
+        if held is not None and held.heading.answer == heading.answer:
+            held = replace(held, heading=heading)
+            self._bodies.put(digest, held, held.size)
+            return held.answer
         shown, how = _shown(found), How.MADE
         if held is not None and held.body.shown == shown:
             body, how = bodies.mend(held.body, now), How.MENDED
         else:
             body = bodies.write(shown, now)
         pieces = body.pieces(_head(found, heading.answer, now).encode())
-        held = Held(body, heading, pieces)
+        answer = replace(heading.answer, status=200, pieces=pieces, how=How.HELD)
+        held = Held(body, heading, answer)
         self._bodies.put(digest, held, held.size)
-        return replace(heading.answer, status=200, pieces=pieces, how=how)
+        return replace(answer, how=how)
 
     def _ended_at(self, found: Found, digest: str, now: datetime) -> datetime | None:
         """When the address died; an old backup cannot revive what the journal names."""
@@ -223,10 +227,7 @@ class Feeds:
         held = self._bodies.get(digest)
         if held is None or digest in self._journal or held.heading.is_over(now):
             raise Unavailable("The calendar cannot be read just now. Try again in a minute.")
-        answer = held.heading.answer
-        if asked.holds(answer, now):
-            return answer
-        return replace(answer, status=200, pieces=held.pieces, how=How.HELD)
+        return held.heading.answer if asked.holds(held.answer, now) else held.answer
 
 
 def init_app(app: Flask, config: Config) -> None:

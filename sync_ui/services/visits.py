@@ -142,7 +142,7 @@ class Recorder:
                 user_agent=seen.user_agent[: apps.LONGEST], forwarded=seen.forwarded[-300:]
             )
         self._noted.put(seen)
-        if self._thread is None or not self._thread.is_alive():
+        if self._thread is None:
             self._begin()
 
     def write(self) -> None:
@@ -155,7 +155,7 @@ class Recorder:
 
     def _begin(self) -> None:
         with self._start:
-            if self._thread is not None and self._thread.is_alive():
+            if self._thread is not None:
                 return
             thread = threading.Thread(target=self._run, name="visits", daemon=True)
             try:
@@ -167,6 +167,12 @@ class Recorder:
             atexit.register(_write_last, weakref.ref(self))
 
     def _run(self) -> None:
+        try:
+            self._write_for_ever()
+        finally:
+            self._thread = None  # the next reading starts another
+
+    def _write_for_ever(self) -> None:
         while True:
             if not self._unwritten:
                 first = self._noted.get()

@@ -7,7 +7,6 @@ as the answer.
 
 from collections.abc import Callable, Iterable, Iterator
 from email.utils import format_datetime
-from functools import lru_cache
 from typing import Any
 
 from flask import Flask
@@ -25,6 +24,8 @@ Headers = list[tuple[str, str]]
 
 PREFIX = "/cal/"
 METHODS = "GET, HEAD, OPTIONS"
+
+MOST_PREPARED = 4096
 
 STATUS = {
     200: "200 OK",
@@ -49,6 +50,7 @@ class FeedsFirst:
         self._feeds: Feeds = app.extensions["feeds"]
         self._visits: Recorder = app.extensions["visits"]
         self._protection = [*security.protection(app).items()]
+        self._prepared: dict[str, Headers] = {}
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         path: str = environ["PATH_INFO"]
@@ -80,13 +82,22 @@ class FeedsFirst:
             return self._say(start, 410, answer.body.decode().strip())
         if sent and answer.token_id is not None:
             self._visits.note(_seen(answer, environ))
-        headers = _headers(answer.etag, answer.last_modified, answer.file_name)
+        headers = self._headers(answer)
         if answer.status == 304:
-            start(STATUS[304], [*headers, *self._protection])
+            start(STATUS[304], headers)
             return []
-        length = ("Content-Length", str(answer.size))
-        start(STATUS[200], [length, *headers, *self._protection])
+        start(STATUS[200], [("Content-Length", str(answer.size)), *headers])
         return _pieces(answer) if sent else []
+
+    def _headers(self, answer: Answer) -> Headers:
+        """All but the length, prepared once for each state of a feed: its tag tells it."""
+        found = self._prepared.get(answer.etag)
+        if found is None:
+            if len(self._prepared) >= MOST_PREPARED:
+                self._prepared.clear()
+            found = [*_headers(answer), *self._protection]
+            self._prepared[answer.etag] = found
+        return found
 
     def _say(self, start: Start, status: int, sentence: str, *more: tuple[str, str]) -> list[bytes]:
         text = f"{sentence}\n".encode()
@@ -99,14 +110,14 @@ class FeedsFirst:
         return [text]
 
 
-@lru_cache(maxsize=4096)
-def _headers(etag: str, last_modified: Any, file_name: str) -> Headers:
+def _headers(answer: Answer) -> Headers:
+    assert answer.last_modified is not None
     return [
         ("Content-Type", "text/calendar; charset=utf-8"),
-        ("Content-Disposition", f'inline; filename="{file_name}"'),
-        ("ETag", etag),
+        ("Content-Disposition", f'inline; filename="{answer.file_name}"'),
+        ("ETag", answer.etag),
         # In a 304 too: Apple's calendar goes by it.
-        ("Last-Modified", format_datetime(last_modified, usegmt=True)),
+        ("Last-Modified", format_datetime(answer.last_modified, usegmt=True)),
         ("Cache-Control", "private, no-cache, no-transform"),
     ]
 

@@ -19,6 +19,7 @@ from hypothesis.stateful import (
     consumes,
     initialize,
     invariant,
+    multiple,
     rule,
     run_state_machine_as_test,
 )
@@ -244,18 +245,22 @@ class Feeds(RuleBasedStateMachine):
         choices=CHOICES,
         hours=st.sampled_from([None, 1, 100]),
     )
-    def create(self, whole: bool, mode: DisplayMode, choices: Choices, hours: int | None) -> int:
-        ceiling = practices.get().ceiling
-        link = links.create(
-            self.practice.sam,
-            "practice" if whole else self.practice.unlus_calendar,
-            "Phone",
-            min(mode, ceiling, key=MODES.index),
-            choices=choices,
-            agreement="Signed in May",
-            confirmed=True,
-            expires_at=None if hours is None else self.now() + timedelta(hours=hours),
-        )
+    def create(self, whole: bool, mode: DisplayMode, choices: Choices, hours: int | None) -> Any:
+        """Above the ceiling, or for longer than a link may live: refused."""
+        try:
+            link = links.create(
+                self.practice.sam,
+                "practice" if whole else self.practice.unlus_calendar,
+                "Phone",
+                mode,
+                choices=choices,
+                agreement="Signed in May",
+                confirmed=True,
+                expires_at=None if hours is None else self.now() + timedelta(hours=hours),
+            )
+        except SyncError:
+            db.session.rollback()
+            return multiple()
         self.alive[token_of(link)] = Address(link.id, self.now())
         return link.id
 
