@@ -6,13 +6,16 @@ as the answer.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
 from flask import Flask
 
 from sync_ui import clock
+from sync_ui.domain import networks
 from sync_ui.errors import NotFound, Unavailable
+from sync_ui.models.installation import Installation
 from sync_ui.services.feeds import Answer, Asked, Feeds
 from sync_ui.services.visits import Recorder, Seen
 from sync_ui.web import security
@@ -27,6 +30,13 @@ METHODS = "GET, HEAD, OPTIONS"
 
 MOST_PREPARED = 4096
 
+# What one household may ask for in vain, so often within a while.
+MOST_IN_VAIN = 30
+A_WHILE = timedelta(minutes=10)
+MOST_HOUSEHOLDS = 10_000
+
+TOO_MANY = "Too many calendar links that do not exist were asked for. Try again later."
+
 STATUS = {
     200: "200 OK",
     204: "204 No Content",
@@ -34,6 +44,7 @@ STATUS = {
     404: "404 Not Found",
     405: "405 Method Not Allowed",
     410: "410 Gone",
+    429: "429 Too Many Requests",
     503: "503 Service Unavailable",
 }
 
@@ -51,6 +62,9 @@ class FeedsFirst:
         self._visits: Recorder = app.extensions["visits"]
         self._protection = [*security.protection(app).items()]
         self._prepared: dict[str, Headers] = {}
+        self._strangers = Strangers()
+        found: Installation = app.extensions["installation"]
+        self._trusted = found.config.trusted_proxies
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         path: str = environ["PATH_INFO"]
@@ -75,7 +89,7 @@ class FeedsFirst:
         try:
             answer = self._feeds.read(token, asked)
         except NotFound as error:
-            return self._say(start, 404, error.sentence)
+            return self._not_found(error.sentence, environ, start)
         except Unavailable as error:
             return self._say(start, 503, error.sentence, ("Retry-After", "60"))
         if answer.status == 410:
@@ -99,6 +113,16 @@ class FeedsFirst:
             self._prepared[answer.etag] = found
         return found
 
+    def _not_found(self, sentence: str, environ: Environ, start: Start) -> Iterable[bytes]:
+        """Whoever guesses is slowed down; a living link is read from the same address all the
+        same, since calendar services read all of theirs from a few.
+        """
+        peer, forwarded = environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")
+        household = networks.household(networks.of(peer, forwarded, self._trusted))
+        if self._strangers.are_too_many(household, clock.now()):
+            return self._say(start, 429, TOO_MANY, ("Retry-After", str(A_WHILE.seconds)))
+        return self._say(start, 404, sentence)
+
     def _say(self, start: Start, status: int, sentence: str, *more: tuple[str, str]) -> list[bytes]:
         text = f"{sentence}\n".encode()
         headers = [
@@ -108,6 +132,23 @@ class FeedsFirst:
         ]
         start(STATUS[status], [*headers, *more, *self._protection])
         return [text]
+
+
+class Strangers:
+    """Who asked for links that do not exist, and how often; in memory, for a while."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, tuple[int, datetime]] = {}
+
+    def are_too_many(self, household: str, now: datetime) -> bool:
+        """Whether this was once too often; counts it."""
+        count, since = self._asked.get(household, (0, now))
+        if not since <= now < since + A_WHILE:
+            count, since = 0, now
+        if household not in self._asked and len(self._asked) >= MOST_HOUSEHOLDS:
+            self._asked.clear()  # rather forget than let guessing fill the memory
+        self._asked[household] = count + 1, since
+        return count >= MOST_IN_VAIN
 
 
 def _headers(answer: Answer) -> Headers:

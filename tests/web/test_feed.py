@@ -274,6 +274,26 @@ def test_every_unknown_token_hears_the_same(reader: FlaskClient, path: str) -> N
     assert len({str(sorted(each.headers.items())) for each in answers}) == 1
 
 
+def test_guessing_is_slowed_down_and_a_living_link_never(
+    reader: FlaskClient, path: str, now: Clock
+) -> None:
+    """L9: whoever shares the address, and whatever they call themselves."""
+
+    def guess(number: int, **more: str) -> int:
+        headers = {"User-Agent": f"Guess/{number}", "X-Forwarded-For": f"198.51.100.{number}"}
+        return reader.get(f"/cal/{number:0>33}", headers=headers | more).status_code
+
+    assert [guess(number) for number in range(30)] == [404] * 30
+    assert [guess(number) for number in range(40)] == [429] * 40
+    assert [reader.get(path).status_code for _ in range(50)] == [200] * 50
+    slowed = reader.get("/cal/x")
+    assert (slowed.status_code, slowed.headers["Retry-After"]) == (429, "600")
+
+    now.move(minutes=10)
+
+    assert guess(1) == 404
+
+
 def test_a_dead_link_says_so_and_is_gone_after_thirty_days(
     reader: FlaskClient, path: str, link: Link, practice: Practice, now: Clock
 ) -> None:
