@@ -75,7 +75,11 @@ class Link(Row):
 
     calendar: Mapped[Calendar] = relationship(back_populates="links")
     created_by: Mapped[User | None] = relationship()
-    tokens: Mapped[list["Token"]] = relationship(back_populates="link", order_by="Token.id")
+    tokens: Mapped[list["Token"]] = relationship(
+        back_populates="link",
+        order_by="Token.id",
+        lazy="selectin",  # whether a link is alive is asked for each one that a page shows
+    )
 
     @property
     def choices(self) -> Choices:

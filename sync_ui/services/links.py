@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from dateutil.relativedelta import relativedelta
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from sync_ui import clock
 from sync_ui.domain import disclosure as words
@@ -38,9 +38,9 @@ def manageable(actor: Actor) -> list[Calendar]:
         )
     elif not access.may_share_practice(actor):
         wanted = wanted.where(Calendar.clinician_id.is_not(None))
-    return list(
-        db.session.scalars(wanted.order_by(Calendar.clinician_id.is_not(None), Clinician.name))
-    )
+    at_once = (joinedload(Calendar.clinician), selectinload(Calendar.links))
+    in_order = wanted.order_by(Calendar.clinician_id.is_not(None), Clinician.name)
+    return list(db.session.scalars(in_order.options(*at_once)))
 
 
 def key(calendar: Calendar) -> str:

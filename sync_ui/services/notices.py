@@ -31,7 +31,17 @@ class Notice:
 
 def of(link: Link) -> list[Notice]:
     """What was not put away: new readers first, then apps that fell silent."""
-    found = visits.of_link(link.id)
+    return of_all([link])[link.id]
+
+
+def of_all(found: Iterable[Link]) -> dict[int, list[Notice]]:
+    """The notices of several links, by their ids."""
+    by_id = {link.id: link for link in found}
+    readers = visits.of_links(by_id)
+    return {link_id: _of(link, readers[link_id]) for link_id, link in by_id.items()}
+
+
+def _of(link: Link, found: list[Visit]) -> list[Notice]:
     new = [Notice(MailKind.NEW_READER, v, _words_of_new(v)) for v in found if v.told_at is None]
     silent = [Notice(MailKind.SILENT, v, _words_of_silent(v)) for v in _silent(link, found)]
     return new + silent

@@ -12,7 +12,7 @@ import threading
 import time
 import weakref
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -236,9 +236,22 @@ def recorder() -> Recorder:
 
 def of_link(link_id: int) -> list[Visit]:
     """Who has read the link, the latest reading first."""
+    return of_links([link_id])[link_id]
+
+
+def of_links(link_ids: Collection[int]) -> dict[int, list[Visit]]:
+    """The same for several links at once."""
     fresh = Visit.last_at > clock.now() - KEPT
-    found = select(Visit).where(Visit.link_id == link_id, fresh).options(joinedload(Visit.token))
-    return list(db.session.scalars(found.order_by(Visit.last_at.desc(), Visit.id.desc())))
+    wanted = (
+        select(Visit)
+        .where(Visit.link_id.in_(link_ids), fresh)
+        .order_by(Visit.last_at.desc(), Visit.id.desc())
+        .options(joinedload(Visit.token))
+    )
+    found: dict[int, list[Visit]] = {link_id: [] for link_id in link_ids}
+    for visit in db.session.scalars(wanted):
+        found[visit.link_id].append(visit)
+    return found
 
 
 def rhythm(visit: Visit) -> str:

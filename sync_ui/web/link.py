@@ -14,7 +14,7 @@ from sync_ui.services.links import name
 from sync_ui.web import previews
 from sync_ui.web.forms import REASONS, blame
 from sync_ui.web.link_form import ChoicesForm, LinkForm, values_of
-from sync_ui.web.links import allowed_modes, door, news_of, reason
+from sync_ui.web.links import allowed_modes, door, reason
 from sync_ui.web.signing import actor, guard
 
 blueprint = Blueprint("link", __name__, url_prefix="/calendars/<key>/links/<int:link_id>")
@@ -160,11 +160,12 @@ def _preview(calendar: Calendar, link: Link, form: ChoicesForm) -> dict[str, obj
 
 
 def _readers(link: Link) -> dict[str, object]:
+    news = notices.of(link)
     return {
         "visits": visits.of_link(link.id),
-        "notices": notices.of(link),
+        "notices": news,
         "rhythm": visits.rhythm,
-        "news_of": news_of,
+        "news_of": lambda _: {notice.kind.value for notice in news},
     }
 
 

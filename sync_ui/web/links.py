@@ -1,5 +1,6 @@
 """Sync Calendar: a calendar's links, and every way to get one onto a phone."""
 
+from collections.abc import Iterable
 from io import BytesIO
 from urllib.parse import urlsplit
 
@@ -69,11 +70,13 @@ class LinkForm(FlaskForm):
 @guard(Permission.OWN_LINKS)
 def calendars() -> View:
     """Every calendar that the actor may share, and the state of its links."""
+    found = links.manageable(actor())
+    news = _news(link for calendar in found for link in links.live(calendar))
     return render_template(
         "links/calendars.html",
-        calendars=links.manageable(actor()),
+        calendars=found,
         links=links,
-        news_of=lambda calendar: set().union(*map(news_of, links.live(calendar))),
+        news_of=lambda calendar: set().union(*(news[link.id] for link in links.live(calendar))),
     )
 
 
@@ -212,9 +215,12 @@ def door(key: str, link_id: int) -> tuple[Calendar, Link]:
     return calendar, link
 
 
-def news_of(link: Link) -> set[str]:
-    """The kinds of notices about the link's readers that were not put away."""
-    return {notice.kind.value for notice in notices.of(link)}
+def _news(found: Iterable[Link]) -> dict[int, set[str]]:
+    """The kinds of notices about each link's readers that were not put away."""
+    return {
+        link_id: {notice.kind.value for notice in of_link}
+        for link_id, of_link in notices.of_all(found).items()
+    }
 
 
 def reason() -> Reason | None:
@@ -257,6 +263,7 @@ def _page(
     **context: object,
 ) -> View:
     live = links.live(calendar)
+    news = _news(calendar.links)
     link = link or _asked_for(live)
     ceiling = practice.get().ceiling
     saved = links.shown_mode(link) if link else display.effective(DisplayMode.INITIALS, ceiling)
@@ -276,7 +283,7 @@ def _page(
         ended=[ended for ended in calendar.links if ended not in live],
         link=link,
         links=links,
-        news_of=news_of,
+        news_of=lambda shown: news[shown.id],
         reasons=REASONS,
         allow_form=AllowForm(formdata=None, allowed=bool(live)),
         mode_form=mode_form,
