@@ -26,13 +26,14 @@ lint: .venv/dev ## check style, types and the architecture
 
 bench: .venv/runtime ## measure the feed, the schedule and imports against what they cannot do without
 	@$(BIN)/python -m benchmarks.feed $(ARGS)
+	@$(BIN)/python -m benchmarks.busy
 	@$(BIN)/python -m benchmarks.schedule
 	@$(BIN)/python -m benchmarks.imports
 
 soak: .venv/dev system-packages ## run every test with a hundred times the examples
 	@HYPOTHESIS_PROFILE=soak $(BIN)/pytest -n 2 $(ARGS)
 
-system-packages: ## install the browser and the database server that tests use
+system-packages: ## install the browser, database server and calendar reader that tests use
 	@.ci/system-packages
 
 lock: .venv/uv ## pin the newest versions of all dependencies, for every platform
