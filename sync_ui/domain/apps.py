@@ -163,8 +163,11 @@ def _passer_by(user_agent: str) -> tuple[Reader, str] | None:
 
 
 def _unknown(user_agent: str) -> App:
-    # Anyone can send any text: only a plain product name is repeated.
-    product = re.match(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,39}", user_agent)
+    # Anyone can send any text: only a plain product name is repeated, neither an address nor
+    # anything that could be a secret.
+    product = re.match(
+        r"(?![\d.]+(?:/|\s|$))[A-Za-z0-9][A-Za-z0-9.+_-]{0,24}(?![\w.+-])", user_agent
+    )
     name = f"another calendar app ({product[0]})" if product else "another calendar app"
     return App(name, Family.OTHER)
 

@@ -92,7 +92,7 @@ def engine_options(database_url: str | None) -> dict[str, Any]:
         "hide_parameters": True,  # errors end in logs, and the values are clients' data
     }
     if database_url:
-        return {**shared, "pool_pre_ping": True}
+        return {**shared, "pool_pre_ping": True, "connect_args": {"connect_timeout": 5}}
     refuse_old_sqlite(sqlcipher.sqlite_version_info)
     return {
         **shared,
@@ -189,11 +189,23 @@ def transaction() -> Iterator[Session]:
         _begin_writing(session)
         yield session
         session.commit()
+    except OperationalError as error:
+        session.rollback()
+        if not _is_full(error):
+            raise
+        raise Unavailable(
+            "The disk is full. Nothing was changed; make room and try again."
+        ) from None
     except BaseException:
         session.rollback()
         raise
     finally:
         session.info["writing"] = False
+
+
+def _is_full(error: OperationalError) -> bool:
+    words = str(error.orig)
+    return "disk is full" in words or "No space left" in words
 
 
 def _begin_writing(session: Session) -> None:

@@ -57,7 +57,19 @@ def prepare(config: Config) -> Installation:
             _check_keys(engine, found)
         finally:
             engine.dispose()
-    return Installation(config, found, Journal(config.data_dir / "revoked.log"))
+    return Installation(config, found, _journal(config.data_dir / "revoked.log"))
+
+
+def _journal(path: Path) -> Journal:
+    journal = Journal(path)
+    try:
+        journal.open()
+    except OSError:
+        raise CannotStart(
+            "revoked.log, the journal of dead links, cannot be read and written. "
+            "Give the file back to the user that runs the server."
+        ) from None
+    return journal
 
 
 @contextmanager

@@ -4,11 +4,15 @@ It stands outside the database, so that an old backup cannot bring a dead link
 back to life. A line is a token's SHA-256 and the time; lines are only added.
 """
 
+import logging
 import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
+from typing import IO
+
+log = logging.getLogger(__name__)
 
 # When a token died whose line a crash has cut short.
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,6 +26,15 @@ class Journal:
         self._lock = Lock()
         self._size = 0
         self._dead: dict[str, datetime] = {}
+
+    def open(self) -> None:
+        """The file exists and can be read and added to; raises OSError otherwise.
+
+        Made by whoever serves, before a command of another user makes it theirs.
+        """
+        with self._file() as file:
+            file.seek(0)
+            file.read(1)
 
     def __contains__(self, digest: str) -> bool:
         return self.died_at(digest) is not None
@@ -37,21 +50,30 @@ class Journal:
         lines = [f"{digest} {at.isoformat()}\n" for digest in digests if digest not in self._dead]
         if not lines:
             return
-        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with os.fdopen(handle, "a") as file:
+        with self._file() as file:
             file.writelines(lines)
             file.flush()
             os.fsync(file.fileno())
 
+    def _file(self) -> IO[str]:
+        handle = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        return os.fdopen(handle, "a+", errors="replace")
+
     def _read(self) -> None:
         try:
-            size = self._path.stat().st_size
+            size = os.stat(self._path).st_size  # noqa: PTH116 - a third of Path's time
         except FileNotFoundError:
             size = 0
         if size == self._size:
             return
         with self._lock:
-            text = self._path.read_text() if size else ""
+            try:
+                # A damaged line costs itself alone.
+                text = self._path.read_text(errors="replace") if size else ""
+            except OSError as error:
+                # What is known stays known, and the database knows of every death too.
+                log.error("The journal of dead links cannot be read: %s", type(error).__name__)
+                return
             # The first line of a token tells when it died.
             self._dead = dict(_entry(line) for line in reversed(text.splitlines()) if line)
             self._size = size

@@ -5,11 +5,14 @@ No session, no transaction to begin, no objects: what a calendar app that asks
 """
 
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, TimeoutError  # noqa: A004 - SQLAlchemy's own
+
+# What a database that hangs may cost a reader before the last good feed is sent.
+SECONDS_TO_WAIT = 2
 
 # As many as can read at once; more wait. A PostgreSQL server has few to give.
 CONNECTIONS = 4
@@ -36,8 +39,11 @@ class Lookup:
         event.listen(engine, "engine_disposed", lambda _: self.close())
 
     def first(self, value: str) -> Row | None:
-        """The row as it is committed now. Raises DBAPIError when the database does not answer."""
-        reader = self._free.get()
+        """The row as it is committed now; SQLAlchemyError when the database does not answer."""
+        try:
+            reader = self._free.get(timeout=SECONDS_TO_WAIT)
+        except Empty:
+            raise TimeoutError("the database does not answer") from None
         try:
             # A connection may have gone stale while nobody read; a new one has not.
             if reader is not None:

@@ -4,6 +4,7 @@ All but `write_journal` work in the transaction under way; whoever ended an
 address calls `write_journal` after it.
 """
 
+import logging
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, Select, delete, or_, select
@@ -14,6 +15,8 @@ from sync_ui.domain import tokens
 from sync_ui.models import Code, Link, Reason, Token, db
 from sync_ui.models.installation import current as installation
 from sync_ui.services import calendars, sealing
+
+log = logging.getLogger(__name__)
 
 
 def issue(link: Link) -> None:
@@ -102,11 +105,15 @@ def is_older_than(days: int) -> ColumnElement[bool]:
 def write_journal() -> None:
     """Every retired token stands in the journal outside the database.
 
-    Called after the transaction that retired it, and by the worker, so that a
-    crash in between leaves no gap.
+    Called after the transaction that retired it, and by the worker, so that
+    neither a crash in between nor a file that cannot be written leaves a gap.
     """
     dead = db.session.scalars(select(Token.digest).where(Token.retired_at.is_not(None)))
-    installation().journal.add(dead, clock.now())
+    try:
+        installation().journal.add(dead, clock.now())
+    except OSError as error:
+        # The database has it: for today's readers the address is dead.
+        log.error("The journal of dead links cannot be written: %s", type(error).__name__)
 
 
 def _has_lived(days: int) -> ColumnElement[bool]:

@@ -28,7 +28,16 @@ class Finding:
 
 
 def findings() -> list[Finding]:
-    return [_database(), *_keys(), _worker(), _time_zones(), _mail(), _feeds(), *_public_link()]
+    return [
+        _database(),
+        *_keys(),
+        _journal(),
+        _worker(),
+        _time_zones(),
+        _mail(),
+        _feeds(),
+        *_public_link(),
+    ]
 
 
 def _database() -> Finding:
@@ -55,6 +64,16 @@ def _keys() -> list[Finding]:
         )
         found.append(Finding(path.name, private, words))
     return found
+
+
+def _journal() -> Finding:
+    """What keeps dead links dead when an older backup comes back."""
+    try:
+        current().journal.open()
+    except OSError:
+        words = "revoked.log cannot be read and written. Give it back to the server's user."
+        return Finding("journal", False, words)
+    return Finding("journal", True, "of dead links, there.")
 
 
 def _worker() -> Finding:

@@ -370,7 +370,7 @@ def _dead(found: Found, ended_at: datetime, asked: Asked, now: datetime) -> Answ
         200,
         (ics_write.notice(calendar, today, today.year),),
         file_name,
-        validators.etag(FORMAT, "notice", found.uid, ended_at, today, found.zone),
+        validators.etag(FORMAT, "notice", found.uid, changed_at, today, found.zone, file_name),
         validators.last_modified(changed_at + timedelta(seconds=1), now, found.zone),
     )
     by_tag = replace(asked, if_modified_since=None)

@@ -8,6 +8,7 @@ as the answer.
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from email.utils import format_datetime
+from threading import BoundedSemaphore
 from typing import Any
 
 from flask import Flask
@@ -29,6 +30,9 @@ PREFIX = "/cal/"
 METHODS = "GET, HEAD, OPTIONS"
 
 MOST_PREPARED = 4096
+
+# Of the web server's sixteen threads.
+MOST_STREAMS = 4
 
 # What one household may ask for in vain, so often within a while.
 MOST_IN_VAIN = 30
@@ -63,6 +67,7 @@ class FeedsFirst:
         self._protection = [*security.protection(app).items()]
         self._prepared: dict[str, Headers] = {}
         self._strangers = Strangers()
+        self._streams = BoundedSemaphore(MOST_STREAMS)
         found: Installation = app.extensions["installation"]
         self._trusted = found.config.trusted_proxies
 
@@ -101,7 +106,18 @@ class FeedsFirst:
             start(STATUS[304], headers)
             return []
         start(STATUS[200], [("Content-Length", str(answer.size)), *headers])
-        return _pieces(answer) if sent else []
+        return self._pieces(answer) if sent else []
+
+    def _pieces(self, answer: Answer) -> Iterable[bytes]:
+        """A short feed in one go, which frees the server's thread at once; a long one bit by bit,
+        never copied as a whole. That holds a thread for as long as its reader takes, so that
+        only a few may at a time.
+        """
+        if len(answer.pieces) == 1:
+            return list(answer.pieces)
+        if self._streams.acquire(blocking=False):
+            return Stream(answer.pieces, self._streams)
+        return [answer.body]
 
     def _headers(self, answer: Answer) -> Headers:
         """All but the length, prepared once for each state of a feed: its tag tells it."""
@@ -134,6 +150,25 @@ class FeedsFirst:
         return [text]
 
 
+class Stream:
+    """The pieces one by one; `close`, which the server calls at the end, makes room for others."""
+
+    def __init__(self, pieces: Iterable[bytes], room: BoundedSemaphore) -> None:
+        self._pieces = iter(pieces)
+        self._room: BoundedSemaphore | None = room
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._pieces)
+
+    def close(self) -> None:
+        room, self._room = self._room, None
+        if room is not None:
+            room.release()
+
+
 class Strangers:
     """Who asked for links that do not exist, and how often; in memory, for a while."""
 
@@ -161,13 +196,6 @@ def _headers(answer: Answer) -> Headers:
         ("Last-Modified", format_datetime(answer.last_modified, usegmt=True)),
         ("Cache-Control", "private, no-cache, no-transform"),
     ]
-
-
-def _pieces(answer: Answer) -> list[bytes] | Iterator[bytes]:
-    """A short feed in one go, which frees the server's thread at once; a long one bit by bit,
-    which is never copied as a whole.
-    """
-    return list(answer.pieces) if len(answer.pieces) == 1 else iter(answer.pieces)
 
 
 def _seen(answer: Answer, environ: Environ) -> Seen:

@@ -185,8 +185,13 @@ def test_only_a_plain_name_of_an_unknown_app_is_repeated(user_agent: str) -> Non
     assert app.name in {"another calendar app", "another calendar app (X)"}
 
 
-def test_the_name_of_an_unknown_app_is_cut() -> None:
-    assert recognise("a" * 5000) == App(f"another calendar app ({'a' * 40})", Family.OTHER)
+@pytest.mark.parametrize(
+    "secret", ["a" * 26, "9adrxs8tm2enea9zur5uxdhaqr6m86zve", "203.0.113.5", "203.0.113.5/24"]
+)
+def test_what_could_be_a_secret_or_an_address_is_no_apps_name(secret: str) -> None:
+    """L7"""
+    assert recognise(secret) == App("another calendar app", Family.OTHER)
+    assert recognise("PlanIt/2.0") == App("another calendar app (PlanIt)", Family.OTHER)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,12 @@ from flask import Flask
 from sqlalchemy import select, text
 
 from sync_ui.config import Config
-from sync_ui.errors import CannotStart
+from sync_ui.errors import CannotStart, Unavailable
 from sync_ui.models import Practice, db, transaction
 from sync_ui.models.database import OLDEST_SQLITE, refuse_old_sqlite
 from sync_ui.models.installation import hold, prepare
+from sync_ui.services import practice as practices
+from tests.practice import Practice as People
 
 
 def test_twelve_writers_at_once_lose_nothing(app: Flask) -> None:
@@ -208,3 +210,17 @@ def test_a_directory_that_cannot_be_written_to_is_one_sentence(config: Config) -
 
     with pytest.raises(CannotStart, match="SYNC_DATA_DIR"):
         prepare(config)
+
+
+def test_a_full_disk_changes_nothing_and_says_so(app: Flask, practice: People) -> None:
+    """D7: SQLite is allowed no page more than it has."""
+    pages = db.session.scalar(text("PRAGMA page_count"))
+    db.session.execute(text(f"PRAGMA max_page_count = {pages}"))
+    with pytest.raises(Unavailable, match=r"The disk is full. Nothing was changed"):
+        for number in range(1000):
+            practices.add_location(practice.ada, f"Room {number:0>90}")
+    db.session.execute(text(f"PRAGMA max_page_count = {pages + 1000}"))
+
+    practices.add_location(practice.ada, "Attic")
+
+    assert "Attic" in practices.location_names()

@@ -51,3 +51,29 @@ def test_only_its_owner_reads_it(path: Path) -> None:
     Journal(path).add(["a" * 64], DIED)
 
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_damaged_line_costs_itself_alone(path: Path) -> None:
+    path.write_bytes(b"\xff\xfe\n" + f"{'a' * 64} {DIED.isoformat()}\n".encode())
+
+    assert Journal(path).died_at("a" * 64) == DIED
+
+
+def test_what_was_known_stays_known_when_the_file_cannot_be_read(
+    path: Path,
+) -> None:
+    journal = Journal(path)
+    journal.add(["a" * 64], DIED)
+    assert "a" * 64 in journal
+    path.unlink()
+    path.mkdir()  # nothing that can be read, by root neither
+
+    assert "a" * 64 in journal
+    with pytest.raises(OSError):
+        journal.open()
+
+
+def test_it_is_there_from_the_start(path: Path) -> None:
+    Journal(path).open()
+
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("", 0o600)

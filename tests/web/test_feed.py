@@ -4,17 +4,20 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlcipher3.dbapi2 as sqlcipher
 from flask import Flask, current_app
 from flask.testing import FlaskClient
 from sqlalchemy import event
-from werkzeug.test import TestResponse
+from werkzeug.test import EnvironBuilder, TestResponse
 
 from sync_ui.domain.event import DisplayMode
 from sync_ui.models import AuditEntry, Link, db
-from sync_ui.services import links, visits
+from sync_ui.services import addresses, bodies, links, visits
+from sync_ui.web.feeds import Stream
 from tests.practice import Book, Clock, Practice
 
 BrowserOf = Callable[[str], FlaskClient]
@@ -272,6 +275,55 @@ def test_every_unknown_token_hears_the_same(reader: FlaskClient, path: str) -> N
     text = b"There is no such calendar link.\n"
     assert [facts(each) for each in answers] == [(404, "text/plain; charset=utf-8", text)] * 7
     assert len({str(sorted(each.headers.items())) for each in answers}) == 1
+
+
+def test_only_a_few_readers_of_a_long_feed_hold_a_thread_each(
+    app: Flask, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F9: bit by bit for four at a time, in one go for the others; all get the same."""
+    monkeypatch.setattr(bodies, "ONE_PIECE", 100)
+
+    def ask() -> Any:
+        environ = EnvironBuilder(path).get_environ()
+        return app.wsgi_app(environ, lambda *_: lambda _: None)
+
+    answers = [ask() for _ in range(6)]
+    assert [isinstance(answer, Stream) for answer in answers] == [True] * 4 + [False] * 2
+    assert len({b"".join(answer) for answer in answers}) == 1
+
+    for answer in answers[:4]:
+        answer.close()
+        answer.close()  # whoever hangs up may do so twice
+
+    assert isinstance(ask(), Stream)
+
+
+def test_a_journal_that_cannot_be_read_stops_no_living_link(
+    reader: FlaskClient, path: str, data_dir: Path
+) -> None:
+    """F7"""
+    journal = data_dir / "revoked.log"
+    before = reader.get(path).data
+    journal.unlink()
+    journal.mkdir()
+
+    assert (reader.get(path).status_code, reader.get(path).data) == (200, before)
+
+
+def test_a_reset_stands_although_the_journal_cannot_be_written(
+    reader: FlaskClient, path: str, link: Link, practice: Practice, data_dir: Path
+) -> None:
+    journal = data_dir / "revoked.log"
+    journal.unlink()
+    journal.mkdir()
+
+    fresh = links.reset(practice.unlu, link.id)
+
+    assert b"Calendar link turned off" in reader.get(path).data
+    assert b"J.S." in reader.get(path_of(fresh)).data
+    journal.rmdir()
+    addresses.write_journal()  # the worker does, every minute
+    assert len(journal.read_text().splitlines()) == 1
 
 
 def test_guessing_is_slowed_down_and_a_living_link_never(
