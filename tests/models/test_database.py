@@ -216,9 +216,13 @@ def test_a_full_disk_changes_nothing_and_says_so(app: Flask, practice: People) -
     """D7: SQLite is allowed no page more than it has."""
     pages = db.session.scalar(text("PRAGMA page_count"))
     db.session.execute(text(f"PRAGMA max_page_count = {pages}"))
-    with pytest.raises(Unavailable, match=r"The disk is full. Nothing was changed"):
+
+    def add_many() -> None:
         for number in range(1000):
             practices.add_location(practice.ada, f"Room {number:0>90}")
+
+    with pytest.raises(Unavailable, match=r"The disk is full. Nothing was changed"):
+        add_many()
     db.session.execute(text(f"PRAGMA max_page_count = {pages + 1000}"))
 
     practices.add_location(practice.ada, "Attic")
