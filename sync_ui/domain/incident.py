@@ -58,7 +58,8 @@ def note(incident: Incident) -> str:
 def _what_happened(incident: Incident) -> str:
     ended = "It still works."
     if incident.ended_at is not None:
-        ended = f"It was taken back on {incident.moment(incident.ended_at)} {incident.ended_how}."
+        how = f" {incident.ended_how}" if incident.ended_how else ""
+        ended = f"It was taken back on {incident.moment(incident.ended_at)}{how}."
     return f"""\
 INCIDENT NOTE (draft)
 {incident.practice}, {incident.moment(incident.noted_at)} ({incident.zone}), by {incident.noted_by}

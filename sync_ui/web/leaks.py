@@ -7,6 +7,7 @@ from sync_ui.domain.roles import Permission
 from sync_ui.errors import NotFound
 from sync_ui.models import Reason
 from sync_ui.services import leaks, links
+from sync_ui.web import dates
 from sync_ui.web.links import door
 from sync_ui.web.signing import actor, guard
 
@@ -20,13 +21,21 @@ _STOPS = {
     "disable": (links.disable, "The link is disabled: no address of it shows anything any more."),
 }
 
+_GIVEN_UP = {
+    None: "",
+    Reason.LEAKED: ", given up because somebody else may have it",
+    Reason.LOST: ", given up because a device was lost or stolen",
+    Reason.LEFT: ", given up because somebody has left the practice",
+    Reason.ROUTINE: ", given up as a routine change",
+}
+
 
 @blueprint.get("/calendars/<key>/links/<int:link_id>/leak")
 @guard(Permission.OWN_LINKS)
 def show(key: str, link_id: int) -> View:
     """What the address has told and to whom; once it is dead, the note and what is to be done."""
     calendar, link = door(key, link_id)
-    found = leaks.report(actor(), link_id, taken_back="taken" in request.args)
+    found = leaks.report(actor(), link_id, request.args.get("address", type=int))
     return render_template(
         "leaks/show.html",
         key=links.key(calendar),
@@ -34,6 +43,7 @@ def show(key: str, link_id: int) -> View:
         link=link,
         report=found,
         is_live=links.is_live(link),
+        addresses={address.id: _told(address) for address in found.addresses},
     )
 
 
@@ -46,6 +56,16 @@ def stop(key: str, link_id: int) -> View:
         act, sentence = _STOPS[request.form.get("how", "")]
     except KeyError:
         raise NotFound("There is no such way to stop a link.") from None
-    act(actor(), link_id, Reason.LEAKED)
+    link = act(actor(), link_id, Reason.LEAKED)
     flash(sentence)
-    return redirect(url_for("leaks.show", key=key, link_id=link_id, taken="1"))
+    stopped = next(address.id for address in leaks.addresses(link) if address.until)
+    return redirect(url_for("leaks.show", key=key, link_id=link_id, address=stopped))
+
+
+def _told(address: leaks.Address) -> str:
+    """`Until 11:57 today, given up because …`: which of a link's addresses it is."""
+    if address.until is None:
+        return "The one in use"
+    day = dates.short_day(address.until)
+    when = "today" if day == dates.short_day(dates.today()) else f"on {day}"
+    return f"Until {dates.clock_time(address.until)} {when}{_GIVEN_UP[address.reason]}"

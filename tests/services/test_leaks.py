@@ -1,15 +1,16 @@
 """Leak help. SECURITY L12: who else reads a link, what it told them, and how to stop it."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from sync_ui import clock
 from sync_ui.domain.apps import Reader
-from sync_ui.domain.event import Choices, DisplayMode, Kind
+from sync_ui.domain.event import Choices, DisplayMode, Kind, Status
 from sync_ui.errors import NotFound
 from sync_ui.models import Link, Reason, Visit, db, transaction
-from sync_ui.services import appointments, feeds, leaks, links, practice
+from sync_ui.services import appointments, clients, feeds, leaks, links, practice
 from tests.practice import Book, Clock, Practice, token_of
 
 NOTICE = b"This calendar link was turned off"
@@ -73,6 +74,85 @@ def test_what_was_cancelled_later_was_shown(practice: Practice, book: Book, now:
     appointments.cancel(practice.unlu, late.id)
 
     assert figures(leaks.report(practice.unlu, link.id)) == (1, 1)
+
+
+def test_what_was_cancelled_in_the_second_of_the_address_was_shown(
+    practice: Practice, book: Book, now: Clock
+) -> None:
+    found = book(practice.jane)
+    now.move(days=1, milliseconds=100)
+    link = links.create(practice.unlu, practice.unlus_calendar, "Phone", DisplayMode.BUSY)
+    now.move(milliseconds=500)
+
+    appointments.cancel(practice.unlu, found.id)
+
+    assert figures(leaks.report(practice.unlu, link.id)) == (1, 1)
+
+
+def test_what_was_booked_as_cancelled_was_never_shown(
+    practice: Practice, link: Link, book: Book, now: Clock
+) -> None:
+    now.move(minutes=1)
+    book(practice.jane, status=Status.CANCELLED)
+    book(practice.mark, at="2026-11-25 10:00")
+
+    assert figures(leaks.report(practice.unlu, link.id)) == (1, 1)
+
+
+def test_a_client_who_is_called_otherwise_brings_no_cancelled_appointment_back(
+    practice: Practice, book: Book, now: Clock
+) -> None:
+    early, late = book(practice.jane), book(practice.jane, at="2026-11-25 10:00")
+    appointments.cancel(practice.unlu, early.id)
+    now.move(hours=1)
+    link = links.create(practice.unlu, practice.unlus_calendar, "Phone", DisplayMode.BUSY)
+    now.move(hours=1)
+
+    clients.change(
+        practice.ada,
+        practice.jane,
+        first_name="Jane",
+        last_name="Miller",
+        preferred_name="",
+        internal_id="1042",
+        ceiling=None,
+    )
+    db.session.expire_all()
+    assert early.changed_at > link.created_at
+
+    assert figures(leaks.report(practice.unlu, link.id)) == (1, 1)
+    appointments.cancel(practice.unlu, late.id)
+    assert figures(leaks.report(practice.unlu, link.id)) == (1, 1)
+
+
+def test_what_the_link_shows_since_was_not_shown_at_the_old_address(
+    practice: Practice, link: Link, book: Book, now: Clock
+) -> None:
+    appointments.cancel(practice.unlu, book(practice.jane).id)
+    book(practice.mark, at="2026-11-25 10:00")
+    now.move(hours=1)
+    links.reset(practice.unlu, link.id)
+    now.move(hours=1)
+    second = leaks.report(practice.unlu, link.id).address_id
+    links.reset(practice.unlu, link.id, Reason.LEAKED)
+    now.move(hours=1)
+
+    links.change(
+        practice.unlu,
+        link.id,
+        label="Phone",
+        mode=DisplayMode.FULL_NAME,
+        choices=Choices(cancelled=True),
+        days_back=None,
+        months_ahead=None,
+        expires_at=None,
+        confirmed=True,
+    )
+
+    old, new = (leaks.report(practice.unlu, link.id, at) for at in (second, None))
+    assert (figures(old), figures(new)) == ((1, 1), (2, 2))
+    assert old.disclosure.startswith("Initials")
+    assert new.disclosure.startswith("Full names")
 
 
 def test_time_off_counts_where_it_shows(practice: Practice, link: Link, book: Book) -> None:
@@ -186,6 +266,98 @@ def test_an_old_address_that_still_works_belongs_to_it(
     assert (found.since, [visit.name for visit in found.readers]) == (made, ["Google Calendar"])
 
 
+def reset_link(people: Practice, link: Link) -> None:
+    links.reset(people.unlu, link.id, Reason.LEAKED)
+
+
+def reset_calendar(people: Practice, link: Link) -> None:
+    links.reset_all(people.unlu, people.unlus_calendar, Reason.LEAKED)
+
+
+def reset_practice(people: Practice, link: Link) -> None:
+    links.reset_practice(people.ada, Reason.LEAKED)
+
+
+@pytest.mark.parametrize(
+    ("reset", "how"),
+    [
+        (reset_link, "by Dr. Ünlü (the link has a new address)"),
+        (reset_calendar, "by Dr. Ünlü (all links have new addresses)"),
+        (reset_practice, "by Ada Lin (all links have new addresses)"),
+    ],
+)
+def test_an_address_that_was_reset_as_leaked_anywhere_is_what_it_is_about(
+    practice: Practice,
+    link: Link,
+    now: Clock,
+    reset: Callable[[Practice, Link], None],
+    how: str,
+) -> None:
+    read_by(link, "Google Calendar", "the internet, 203.0.113.0/24")
+    now.move(days=1)
+    reset(practice, link)
+    ended = clock.now()
+    now.move(days=1)
+    links.reset(practice.unlu, link.id, Reason.ROUTINE)
+
+    found = leaks.report(practice.unlu, link.id)
+
+    assert (found.until, [visit.name for visit in found.readers]) == (ended, ["Google Calendar"])
+    assert f"It was taken back on Nov 24, 2026, 12:00 PM {how}." in found.draft
+    assert [(each.until, each.reason) for each in found.addresses] == [
+        (None, None),
+        (clock.now(), Reason.ROUTINE),
+        (ended, Reason.LEAKED),
+    ]
+
+
+def test_each_address_of_a_link_can_be_asked_for(
+    practice: Practice, link: Link, now: Clock
+) -> None:
+    now.move(days=1)
+    links.reset(practice.unlu, link.id, Reason.LEAKED)  # nobody has read it
+    current, old = leaks.report(practice.unlu, link.id).addresses
+
+    assert leaks.report(practice.unlu, link.id).address_id == current.id
+    assert leaks.report(practice.unlu, link.id, current.id).until is None
+    assert leaks.report(practice.unlu, link.id, old.id).until == clock.now()
+    other = links.create(practice.unlu, practice.unlus_calendar, "Tablet", DisplayMode.BUSY)
+    with pytest.raises(NotFound):
+        leaks.report(practice.unlu, other.id, old.id)
+
+
+def test_what_was_given_up_at_once_is_one_address(
+    practice: Practice, link: Link, now: Clock
+) -> None:
+    made = clock.now()
+    now.move(hours=1)
+    links.renew(practice.unlu, link.id, 24)
+    now.move(hours=1)
+    links.reset(practice.unlu, link.id)
+    now.move(seconds=1)
+    links.reset(practice.unlu, link.id)
+
+    found = leaks.addresses(link)
+
+    assert [len(each.tokens) for each in found] == [1, 1, 2]
+    assert found[2].since == made
+
+
+def test_an_old_address_is_offered_as_long_as_its_readings_are_kept(
+    practice: Practice, link: Link, now: Clock
+) -> None:
+    links.reset(practice.unlu, link.id)
+    assert len(leaks.addresses(link)) == 2
+
+    now.move(days=90)
+
+    assert [each.until for each in leaks.addresses(link)] == [None]
+    links.disallow(practice.unlu, practice.unlus_calendar)
+    now.move(days=91)
+    draft = leaks.report(practice.unlu, link.id).draft
+    assert "by Dr. Ünlü (all links are disabled)." in draft
+
+
 @pytest.mark.parametrize(
     ("stop", "how"),
     [(links.reset, "the link has a new address"), (links.disable, "the link is disabled")],
@@ -204,7 +376,7 @@ def test_once_it_is_stopped_the_note_tells_of_the_old_address(
     now.move(minutes=5)
     book(practice.mark, at="2026-12-01 10:00")
 
-    found = leaks.report(practice.unlu, link.id, taken_back=True)
+    found = leaks.report(practice.unlu, link.id)
     assert NOTICE in feeds.read(old).body
     assert (found.since, found.until, *figures(found)) == (made, stopped, 1, 1)
     assert [visit.name for visit in found.readers] == ["Google Calendar"]

@@ -7,9 +7,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from sync_ui.domain.event import DisplayMode
-from sync_ui.models import AuditEntry, Link, Token, db
-from sync_ui.services import feeds, links
-from tests.practice import Book, Practice, csrf_token, token_of
+from sync_ui.models import AuditEntry, Link, Reason, Token, db
+from sync_ui.services import feeds, leaks, links, visits
+from tests.practice import Book, Clock, Practice, csrf_token, token_of
 
 BrowserOf = Callable[[str], FlaskClient]
 
@@ -88,3 +88,31 @@ def test_a_link_that_ended_already_is_still_told_of(
 
     assert "INCIDENT NOTE (draft)" in browser.get(address(practice, link)).text
     assert stop(browser, practice, link, "reset").status_code == 409
+
+
+def test_the_address_that_leaked_is_told_of_and_any_other_can_be_chosen(
+    practice: Practice, link: Link, browser_of: BrowserOf, now: Clock
+) -> None:
+    browser = browser_of("unlu@example.com")
+    google = {"User-Agent": "Google-Calendar-Importer"}
+    assert browser.get(f"/cal/{token_of(link)}/calendar.ics", headers=google).status_code == 200
+    visits.recorder().write()
+    assert "Which address" not in browser.get(address(practice, link)).text
+    now.move(minutes=5)
+    links.reset_all(practice.unlu, practice.unlus_calendar, Reason.LEAKED)
+
+    page = browser.get(address(practice, link)).text
+
+    assert "Google Calendar" in page
+    assert "INCIDENT NOTE (draft)" in page
+    current, old = (each.id for each in leaks.addresses(link))
+    assert f'<option value="{current}">The one in use</option>' in page
+    words = "Until 12:05 PM today, given up because somebody else may have it"
+    assert f'<option value="{old}" selected>{words}</option>' in page
+    chosen = browser.get(f"{address(practice, link)}?address={current}").text
+    assert "INCIDENT NOTE" not in chosen
+    assert "No reading of this address is on record." in chosen
+    assert browser.get(f"{address(practice, link)}?address={old + 1000}").status_code == 404
+    now.move(days=2)
+    later = browser_of("unlu@example.com").get(address(practice, link)).text
+    assert "Until 12:05 PM on Nov 23, 2026, given up" in later
