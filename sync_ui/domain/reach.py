@@ -120,7 +120,8 @@ def who_reaches(host: str, addresses: list[Address], *, secure: bool) -> list[Fi
                 WHO,
                 f"{FROM_DATA_CENTRES}, and every phone",
                 False,
-                f"{host} means “this computer”: only apps on this very computer can read links.",
+                f"{host} means “this computer”: only apps on this very computer can read links. "
+                f"{FROM_DATA_CENTRES} cannot, and neither can any phone.",
                 "For phones in your own network start the server with HOST=0.0.0.0; for apps "
                 "everywhere follow the README’s chapter on how phones reach it.",
             )

@@ -45,6 +45,15 @@ def test_this_computer_is_for_nobody_else(host: str, address: str) -> None:
     assert who(host, address, secure=False) == [(f"{FAR}, and every phone", False)]
 
 
+def test_this_computer_is_said_to_be_out_of_reach_of_all_others() -> None:
+    (found,) = reach.who_reaches("127.0.0.1", [ip_address("127.0.0.1")], secure=False)
+
+    assert found.words == (
+        "127.0.0.1 means “this computer”: only apps on this very computer can read links. "
+        "Google Calendar, Outlook.com and Microsoft 365 cannot, and neither can any phone."
+    )
+
+
 def test_a_public_name_that_leads_back_to_the_server_tells_nothing_of_outside() -> None:
     """As Debian writes it into /etc/hosts."""
     assert who(HOST, "127.0.1.1") == [("Every app", None)]

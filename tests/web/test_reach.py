@@ -3,9 +3,11 @@
 from collections.abc import Callable
 
 import pytest
+from flask import Flask, render_template
 from flask.testing import FlaskClient
 
 from sync_ui.domain.event import DisplayMode
+from sync_ui.domain.reach import Finding
 from sync_ui.models import Link
 from sync_ui.services import links
 from tests.practice import Practice, csrf_token, token_of
@@ -56,3 +58,29 @@ def test_a_link_is_checked_under_its_own_calendar_alone(
     annas = links.create(practice.anna, practice.annas_calendar, "Phone", DisplayMode.BUSY)
 
     assert ask(browser_of("unlu@example.com"), practice, annas)[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("wrong", "unsure", "words"),
+    [
+        (1, 0, "12 of 13 checks passed; 1 has to be mended."),
+        (2, 0, "12 of 14 checks passed; 2 have to be mended."),
+        (1, 2, "12 of 15 checks passed; 1 has to be mended, 2 to be looked at."),
+    ],
+)
+def test_what_passed_is_said_with_what_has_to_be_mended(
+    app: Flask, wrong: int, unsure: int, words: str
+) -> None:
+    with app.test_request_context():
+        page = render_template(
+            "reach/_findings.html",
+            wrong=[Finding("Name", "Every app", False, "It leads nowhere.")] * wrong,
+            unsure=[Finding("Clock", "Google Calendar", None, "It may be late.")] * unsure,
+            well=[Finding("Reading", "Google Calendar", True, "It gets it.")] * 12,
+            trouble=None,
+            key="2",
+            link_id=1,
+        )
+
+    assert f"Not every app can read this link. {words}" in page
+    assert "For every app</span>" in page
