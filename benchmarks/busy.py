@@ -155,9 +155,8 @@ def tell(options: Any, seconds: list[float], statuses: Counter[int], booking: Bo
     database = "PostgreSQL" if options.postgresql else "SQLCipher"
     half, late = median(seconds), quantiles(seconds, n=100)[98]
     print(f"\n{options.clinicians} calendars, {CONNECTIONS} connections,")
-    print(
-        f"{options.processes} processes, {database}: {len(seconds)} readings in {SECONDS} s, statuses {dict(statuses)};"
-    )
+    print(f"{options.processes} processes, {database}: {len(seconds)} readings in {SECONDS} s,")
+    print(f"statuses {dict(statuses)};")
     print(f"median {half * 1e3:.1f} ms, 99th percentile {late * 1e3:.1f} ms, {late / half:.1f} ×.")
     print(f"{booking.booked} bookings meanwhile, each read {ASKED_AGAIN} times at once on new")
     print(f"connections: {booking.stale} stale; median {median(booking.seconds) * 1e3:.1f} ms.")
