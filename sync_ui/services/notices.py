@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -20,11 +21,23 @@ from sync_ui.services.audit import Action, record
 TOLD_WITHIN = timedelta(days=10)
 
 
+# So long a connection is spoken of as one of just now.
+JUST_NOW = timedelta(hours=1)
+
+
+class NoticeKind(StrEnum):
+    """A link's first app is to be confirmed; whoever comes after it is an alarm."""
+
+    FIRST_READER = "first_reader"
+    NEW_READER = "new_reader"
+    SILENT = "silent"
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """`visit` is the reader that it is about."""
 
-    kind: MailKind
+    kind: NoticeKind
     visit: Visit
     words: str
 
@@ -42,19 +55,59 @@ def of_all(found: Iterable[Link]) -> dict[int, list[Notice]]:
 
 
 def _of(link: Link, found: list[Visit]) -> list[Notice]:
-    new = [Notice(MailKind.NEW_READER, v, _words_of_new(v)) for v in found if v.told_at is None]
-    silent = [Notice(MailKind.SILENT, v, _words_of_silent(v)) for v in _silent(link, found)]
-    return new + silent
+    if not links.is_live(link):
+        return []
+    silent = [Notice(NoticeKind.SILENT, v, _words_of_silent(v)) for v in _silent(link, found)]
+    return [_notice_of_new(found, visit) for visit in _unknown(found)] + silent
+
+
+def _unknown(found: list[Visit]) -> list[Visit]:
+    """The first visit of each kind of reader that was not put away, at whatever living address."""
+    first: dict[tuple[str, str], Visit] = {}
+    for visit in found:
+        if visit.told_at is None and visits.works(visit.token):
+            who = visits.who(visit)
+            first[who] = min(first.get(who, visit), visit, key=lambda v: v.id)
+    return list(first.values())
+
+
+def _notice_of_new(found: list[Visit], visit: Visit) -> Notice:
+    if visits.is_first(found, visit):
+        return Notice(NoticeKind.FIRST_READER, visit, _words_of_first(visit))
+    return Notice(NoticeKind.NEW_READER, visit, _words_of_new(visit))
 
 
 def put_away(actor: Actor, visit_id: int) -> Visit:
-    """That was me: no notice of this reader shows any more. Raises NotFound."""
+    """That was me: no notice of this kind of reader shows any more. Raises NotFound."""
     with transaction() as session:
         visit = access.get(Visit, visit_id, "There is no such visit.")
         access.link(actor, visit.link_id)
-        visit.told_at = clock.now()
+        _know(visit)
         record(session, actor, Action.NOTICE_PUT_AWAY, f"link:{visit.link_id}", visit=visit_id)
     return visit
+
+
+def put_away_all(actor: Actor, link_id: int, latest: int | None = None) -> int:
+    """All of these were me: none of the link's notices shows any more. Returns how many.
+
+    `latest` is the highest visit that the actor saw a notice of: who came after
+    it stays news. Raises NotFound.
+    """
+    with transaction() as session:
+        link = access.link(actor, link_id)
+        shown = [n.visit for n in of(link) if latest is None or n.visit.id <= latest]
+        for visit in shown:
+            _know(visit)
+        if shown:
+            record(session, actor, Action.NOTICE_PUT_AWAY, f"link:{link_id}", count=len(shown))
+    return len(shown)
+
+
+def _know(visit: Visit) -> None:
+    """In the transaction under way: its kind of reader is known, at every address of the link."""
+    for same in db.session.scalars(select(Visit).where(Visit.link_id == visit.link_id)):
+        if visits.who(same) == visits.who(visit):
+            same.told_at = clock.now()
 
 
 def wants_mails(actor: Actor) -> bool:
@@ -128,6 +181,12 @@ def _fell_silent(found: Iterable[Visit], latest: Visit) -> bool:
         days=sum(visit.days for visit in same),
         now=clock.now(),
     )
+
+
+def _words_of_first(visit: Visit) -> str:
+    is_fresh = clock.now() - visit.first_at < JUST_NOW
+    when = "just now" if is_fresh else "for the first time"
+    return f"{visit.name} connected {when}, from {visit.network}."
 
 
 def _words_of_new(visit: Visit) -> str:

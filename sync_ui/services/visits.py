@@ -28,7 +28,7 @@ from sync_ui.domain import apps, habits, networks
 from sync_ui.domain.apps import Reader
 from sync_ui.models import FeedFigures, Link, MailKind, Token, Visit, db, transaction
 from sync_ui.models.installation import Installation, current
-from sync_ui.services import access, mail
+from sync_ui.services import access, links, mail
 from sync_ui.services.audit import Action, record
 
 log = logging.getLogger(__name__)
@@ -261,14 +261,29 @@ def rhythm(visit: Visit) -> str:
 
 def alive(visits: Iterable[Visit]) -> list[Visit]:
     """Those of apps, at an address that still works."""
-    now = clock.now()
-    return [
-        visit
-        for visit in visits
-        if visit.reader is Reader.APP
-        and visit.token.retired_at is None
-        and (visit.token.ends_at is None or visit.token.ends_at > now)
-    ]
+    return [visit for visit in visits if visit.reader is Reader.APP and works(visit.token)]
+
+
+def works(token: Token) -> bool:
+    """Whether the address was neither retired nor replaced for so long that it ended."""
+    return token.retired_at is None and (token.ends_at is None or token.ends_at > clock.now())
+
+
+def who(visit: Visit) -> tuple[str, str]:
+    """The kind of app and the kind of network: by them a reader is known, at any address."""
+    return visit.name, networks.kind(visit.network)
+
+
+def is_first(of_link: Iterable[Visit], visit: Visit) -> bool:
+    """Whether this is the link's first app: that is how a link is meant.
+
+    What only read an address that is dead, without its owner's word, is not
+    counted. Of an address that is older than visits are kept nobody knows.
+    """
+    if visit.reader is not Reader.APP or visit.first_at >= visit.token.created_at + KEPT:
+        return False
+    counted = [v for v in of_link if v.reader is Reader.APP and (v.told_at or works(v.token))]
+    return bool(counted) and who(min(counted, key=lambda v: v.id)) == who(visit)
 
 
 def latest_by_app(visits: Iterable[Visit]) -> list[Visit]:
@@ -330,13 +345,13 @@ def _store_of_link(session: Session, link: Link, found: list[tuple[Token, Key, R
             _count(visit, readings)
         else:
             visit = _first_visit(token, key, readings)
-            if not _is_news(link, visits, visit):
+            if _is_known(visits, visit):
                 visit.told_at = visit.first_at
             session.add(visit)
             session.flush()
-            visits.append(visit)
-            if visit.told_at is None:
+            if _is_news(link, visits, visit):
                 _tell_new(session, link, visit)
+            visits.append(visit)
         known = key.reader is Reader.APP and token.retired_at is None
         if known and (link.read_at or readings.last_at) <= readings.last_at:
             link.read_at, link.read_by = readings.last_at, key.name
@@ -360,19 +375,20 @@ def _within_bounds(visits: list[Visit], key: Key) -> Key:
     return key._replace(name=f"other {key.reader.value}s", network=networks.kind(key.network))
 
 
-def _is_news(link: Link, visits: list[Visit], visit: Visit) -> bool:
-    """Whether this kind of app, or this kind of network, is new to the link.
+def _is_known(visits: list[Visit], visit: Visit) -> bool:
+    return any(v.told_at is not None and who(v) == who(visit) for v in visits)
 
-    What read an address that was reset since counts only if its owner put its
-    notice away. The link's first app is no news: that is how it was meant.
+
+def _is_news(link: Link, visits: list[Visit], visit: Visit) -> bool:
+    """Whether a stranger reads a living address, and none of its kind does yet.
+
+    Who read only an address that is dead is a stranger to the next one, too.
     """
-    known = [v for v in visits if v.told_at is not None or v.token_id == visit.token_id]
-    of_apps = [v for v in known if v.reader is Reader.APP]
-    if visit.reader is Reader.APP and not of_apps and link.read_at is None:
+    if visit.told_at is not None or not works(visit.token) or not links.is_live(link):
         return False
-    names = {v.name for v in known}
-    kinds = {networks.kind(v.network) for v in known}
-    return visit.name not in names or networks.kind(visit.network) not in kinds
+    if any(works(v.token) and who(v) == who(visit) for v in visits):
+        return False
+    return not is_first([*visits, visit], visit)
 
 
 def _tell_new(session: Session, link: Link, visit: Visit) -> None:

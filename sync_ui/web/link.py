@@ -9,7 +9,7 @@ from sync_ui.domain import display
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import ConfirmationNeeded, NotFound, SyncError
 from sync_ui.models import Calendar, Link
-from sync_ui.services import links, notices, practice, visits
+from sync_ui.services import links, mail, notices, practice, visits
 from sync_ui.services.links import name
 from sync_ui.web import previews
 from sync_ui.web.forms import REASONS, blame
@@ -94,14 +94,18 @@ def disable(key: str, link_id: int) -> View:
     return _done(calendar, link, sentence, "ended")
 
 
+@blueprint.post("/visits/known", defaults={"visit_id": None})
 @blueprint.post("/visits/<int:visit_id>/known")
 @guard(Permission.OWN_LINKS)
-def known(key: str, link_id: int, visit_id: int) -> View:
-    """“That was me”: the reader is no news any more."""
+def known(key: str, link_id: int, visit_id: int | None) -> View:
+    """“That was me”: the reader, or all that the page told of, are no news any more."""
     calendar, link = door(key, link_id)
-    if visit_id not in {visit.id for visit in visits.of_link(link_id)}:
+    if visit_id is None:
+        notices.put_away_all(actor(), link_id, request.form.get("latest", type=int))
+    elif visit_id in {visit.id for visit in visits.of_link(link_id)}:
+        notices.put_away(actor(), visit_id)
+    else:
         raise NotFound("There is no such visit.")
-    notices.put_away(actor(), visit_id)
     return _done(calendar, link, "Good. Nothing else was changed.", "readers")
 
 
@@ -161,7 +165,9 @@ def _preview(calendar: Calendar, link: Link, form: ChoicesForm) -> dict[str, obj
 
 def _readers(link: Link) -> dict[str, object]:
     news = notices.of(link)
+    owner = mail.owner(link)
     return {
+        "is_owner": owner is not None and owner.id == actor().user_id,
         "visits": visits.of_link(link.id),
         "notices": news,
         "rhythm": visits.rhythm,
