@@ -39,7 +39,7 @@ def read(app: Flask, now: Clock) -> Read:
         now.move(minutes=1)
         at = now()
         db.session.rollback()
-        [token] = db.session.get_one(Link, link.id).tokens
+        token = db.session.get_one(Link, link.id).tokens[-1]
         changed_at = db.session.scalars(
             select(Calendar.changed_at).where(Calendar.id == link.calendar_id)
         ).one()
@@ -148,14 +148,56 @@ def test_dead_links_and_links_of_others_show_nothing(
     assert of(practice.ada, session) == []
 
 
-def test_who_read_a_dead_address_only_reads_no_more(
-    practice: Practice, office: Link, book: Book, read: Read
+def test_after_a_reset_it_tells_who_lost_the_link_until_it_is_added_again(
+    practice: Practice, office: Link, book: Book, read: Read, now: Clock
 ) -> None:
     session = book(practice.jane)
-    read(office, GOOGLE)
+    google = read(office, GOOGLE)
+    iphone = read(office, IPHONE)
+    now.move(minutes=1)
     links.reset(practice.unlu, office.id)
+    lost_at = now()
 
-    assert [found.app for found in of(practice.unlu, session)] == [None]
+    assert of(practice.unlu, session) == [
+        Freshness("Office", False, APPLE, iphone, has_seen=False, lost_at=lost_at),
+        Freshness("Office", False, "Google Calendar", google, has_seen=False, lost_at=lost_at),
+    ]
+
+    iphone = read(office, IPHONE)
+    assert of(practice.unlu, session) == [
+        Freshness("Office", False, APPLE, iphone, has_seen=True),
+        Freshness("Office", False, "Google Calendar", google, has_seen=False, lost_at=lost_at),
+    ]
+
+
+def test_a_replaced_address_is_lost_when_its_grace_is_over(
+    practice: Practice, office: Link, book: Book, read: Read, now: Clock
+) -> None:
+    read(office, GOOGLE)
+    links.renew(practice.unlu, office.id, 24)
+    ends_at = now() + timedelta(hours=24)
+    now.move(hours=23)
+    session = book(practice.jane)
+    assert [found.lost_at for found in of(practice.unlu, session)] == [None]
+
+    now.move(hours=1)
+
+    assert [found.lost_at for found in of(practice.unlu, session)] == [ends_at]
+
+
+def test_a_disabled_link_is_spoken_of_for_a_week(
+    practice: Practice, office: Link, book: Book, read: Read, now: Clock
+) -> None:
+    read(office, GOOGLE)
+    links.disable(practice.unlu, office.id)
+    lost_at = now()
+    now.move(days=6, hours=23)
+    session = book(practice.jane, at="2026-12-14 10:00")
+    assert [found.lost_at for found in of(practice.unlu, session)] == [lost_at]
+
+    now.move(hours=1)
+
+    assert of(practice.unlu, session) == []
 
 
 @pytest.mark.parametrize(

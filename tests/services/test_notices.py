@@ -16,7 +16,7 @@ from sync_ui.models import AuditEntry, Link, Mail, MailKind, User, Visit, db
 from sync_ui.services import links, notices, upkeep, visits
 from sync_ui.services.access import COMMAND, WORKER, Actor
 from sync_ui.services.audit import Action
-from sync_ui.services.notices import Notice
+from sync_ui.services.notices import Notice, NoticeKind
 from sync_ui.services.visits import Recorder, Seen
 from tests.practice import Clock, Practice
 
@@ -78,16 +78,90 @@ def audited(action: Action) -> list[Any]:
     return [(entry.actor, entry.subject, entry.detail) for entry in db.session.scalars(entries)]
 
 
-def test_the_first_app_is_how_the_link_was_meant(link: Link) -> None:
+FIRST = "Apple Calendar on iPhone or iPad connected just now, from the internet, 203.0.113.0/24."
+
+
+def confirm_first(link: Link) -> None:
+    [visit] = [n.visit for n in shown(link) if n.kind is NoticeKind.FIRST_READER]
+    notices.put_away(COMMAND, visit.id)
+
+
+def test_the_first_app_is_to_be_confirmed_and_no_alarm(link: Link, practice: Practice) -> None:
+    notices.want_mails(practice.unlu, True)
     read_by(link, IPHONE)
 
-    assert told(link) == []
+    assert [(n.kind, n.words) for n in shown(link)] == [(NoticeKind.FIRST_READER, FIRST)]
     assert audited(Action.LINK_NEW_READER) == []
+    assert owed() == []
+
+    read_by(link, GOOGLE)
+    assert [n.kind.value for n in shown(link)] == ["new_reader", "first_reader"]
+    assert len(owed()) == 1
+    confirm_first(link)
+    assert [n.kind.value for n in shown(link)] == ["new_reader"]
+
+
+def test_a_fresh_link_makes_no_stranger_of_who_reads_already(
+    link: Link, practice: Practice, now: Clock
+) -> None:
+    notices.want_mails(practice.unlu, True)
+    read_by(link, IPHONE, GOOGLE)
+    before = told(link)
+    assert len(before) == 2
+    assert len(owed()) == 1
+
+    for _ in range(2):
+        links.renew(practice.unlu, link.id, 24)
+        now.move(minutes=1)
+        read_by(link, GOOGLE, IPHONE)
+        assert sorted(told(link)) == sorted(before)
+
+    assert len(owed()) == 1
+    assert len(audited(Action.LINK_NEW_READER)) == 1
+    notices.put_away(practice.unlu, shown(link)[0].visit.id)
+    assert len(told(link)) == 1
+
+
+def test_who_reads_a_dead_address_only_is_no_news(link: Link, practice: Practice) -> None:
+    notices.want_mails(practice.unlu, True)
+    read_by(link, IPHONE)
+    token_id = link.tokens[0].id
+    links.reset(practice.unlu, link.id)
+    now = clock.now()
+    visits.recorder().note(Seen(token_id, link.id, CURL, HOME, "", now, now))
+    visits.recorder().write()
+    assert "curl" in {visit.name for visit in visits.of_link(link.id)}
+    assert told(link) == []
+    assert owed() == []
+
+    read_by(link, CURL)
+
+    assert told(link) == ["Curl read this link, from the internet, 203.0.113.0/24."]
+    assert len(owed()) == 1
+
+
+def test_all_of_these_were_me(link: Link, practice: Practice) -> None:
+    read_by(link, IPHONE, GOOGLE)
+    latest = max(notice.visit.id for notice in shown(link))
+    read_by(link, CURL)
+    assert len(told(link)) == 3
+    with pytest.raises(NotFound):
+        notices.put_away_all(practice.anna, link.id)
+
+    assert notices.put_away_all(practice.unlu, link.id, latest) == 2
+    assert told(link) == ["Curl read this link, from the internet, 203.0.113.0/24."]
+    assert notices.put_away_all(practice.unlu, link.id) == 1
+    assert told(link) == []
+    assert [detail for *_, detail in audited(Action.NOTICE_PUT_AWAY)] == [
+        {"count": 2},
+        {"count": 1},
+    ]
 
 
 def test_a_new_kind_of_reader_is_told_of_once(link: Link, now: Clock) -> None:
     """SECURITY L12: Google, Apple, curl and urlscan read; the owner hears of each new kind."""
     read_by(link, IPHONE)
+    confirm_first(link)
     for agent in (GOOGLE, CURL, URLSCAN, CHROME):
         now.move(minutes=1)
         read_by(link, agent, agent)
@@ -118,6 +192,7 @@ def test_who_only_looks_is_news_even_as_the_first(link: Link) -> None:
     assert told(link) == ["Curl read this link, from the internet, 203.0.113.0/24."]
 
     read_by(link, IPHONE)
+    confirm_first(link)
 
     assert told(link) == ["Curl read this link, from the internet, 203.0.113.0/24."]
 
@@ -125,6 +200,7 @@ def test_who_only_looks_is_news_even_as_the_first(link: Link) -> None:
 def test_a_known_app_on_a_new_kind_of_network_is_news(link: Link) -> None:
     read_by(link, IPHONE, peer=OFFICE)
     read_by(link, IPHONE, peer="192.168.77.1")
+    confirm_first(link)
     assert told(link) == []
 
     read_by(link, IPHONE, peer=HOME)
@@ -136,20 +212,24 @@ def test_a_known_app_on_a_new_kind_of_network_is_news(link: Link) -> None:
 
 
 def test_that_was_me(link: Link, practice: Practice, now: Clock) -> None:
-    read_by(link, IPHONE, GOOGLE)
+    read_by(link, IPHONE)
+    confirm_first(link)
+    read_by(link, GOOGLE)
     [notice] = shown(link)
 
     notices.put_away(practice.unlu, notice.visit.id)
     read_by(link, GOOGLE, peer="198.51.100.3")
 
     assert told(link) == []
-    assert audited(Action.NOTICE_PUT_AWAY) == [
+    assert audited(Action.NOTICE_PUT_AWAY)[1:] == [
         (practice.unlu.word, f"link:{link.id}", {"visit": notice.visit.id})
     ]
 
 
 def test_only_who_may_manage_the_link_puts_its_notices_away(link: Link, practice: Practice) -> None:
-    read_by(link, IPHONE, GOOGLE)
+    read_by(link, IPHONE)
+    confirm_first(link)
+    read_by(link, GOOGLE)
     [notice] = shown(link)
 
     with pytest.raises(NotFound):
@@ -167,6 +247,7 @@ def test_after_a_reset_who_was_known_is_no_news_and_who_was_not_is(
 ) -> None:
     """Whoever read the old address without its owner's word is a stranger to the new one, too."""
     read_by(link, IPHONE, GOOGLE, CURL)
+    confirm_first(link)
     google = next(notice for notice in shown(link) if notice.visit.name == "Google Calendar")
     notices.put_away(practice.unlu, google.visit.id)
     now.move(days=1)
@@ -176,12 +257,16 @@ def test_after_a_reset_who_was_known_is_no_news_and_who_was_not_is(
     read_by(link, GOOGLE)
     read_by(link, CURL)
 
-    assert [notice.visit.name for notice in shown(link)] == ["curl", "curl"]
+    assert [notice.visit.name for notice in shown(link)] == ["curl"]
 
 
 def read_daily(link: Link, now: Clock, days: int, *agents: str) -> None:
+    """Known apps read, day after day."""
     for _ in range(days):
         read_by(link, *agents)
+        for notice in shown(link):
+            if notice.kind is not NoticeKind.SILENT:
+                notices.put_away(COMMAND, notice.visit.id)
         now.move(days=1)
     now.move(days=-1)
 
@@ -207,6 +292,7 @@ def test_an_app_that_read_daily_and_stopped_fell_silent(link: Link, now: Clock) 
 def test_one_phone_on_many_networks_is_one(link: Link, now: Clock) -> None:
     for peer in (HOME, "198.51.100.3", HOME):
         read_by(link, IPHONE, peer=peer)
+        notices.put_away_all(COMMAND, link.id)
         now.move(days=1)
     now.move(days=2)
 
@@ -215,8 +301,6 @@ def test_one_phone_on_many_networks_is_one(link: Link, now: Clock) -> None:
 
 def test_another_apps_reading_does_not_hide_a_silence(link: Link, now: Clock) -> None:
     read_daily(link, now, 3, IPHONE, GOOGLE)
-    for notice in shown(link):
-        notices.put_away(COMMAND, notice.visit.id)
     now.move(days=3)
     read_by(link, GOOGLE)
 

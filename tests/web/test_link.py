@@ -395,6 +395,7 @@ def test_an_expired_link_tells_so(
 
 
 def test_a_new_reader_shows_until_its_owner_knows_it(unlu: Visitor, link: Link, now: Clock) -> None:
+    add_visit(link, now(), "Thunderbird", told_at=now())
     visit = add_visit(link, now())
     for page in (unlu.page, unlu.sync, "/calendars"):
         assert "New reader" in unlu.look(page)
@@ -517,14 +518,17 @@ def policy(
     )
 
 
-def add_visit(link: Link, at: datetime) -> int:
+def add_visit(
+    link: Link, at: datetime, name: str = "Google Calendar", told_at: datetime | None = None
+) -> int:
     with transaction() as session:
         visit = Visit(
             link_id=link.id,
             token_id=link.tokens[0].id,
             reader=Reader.APP,
-            name="Google Calendar",
+            name=name,
             network="the internet, 203.0.113.0/24",
+            told_at=told_at,
             first_at=at,
             last_at=at,
             seen_until=at,

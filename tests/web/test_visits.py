@@ -82,7 +82,9 @@ def test_whoever_reads_a_link_is_on_its_page_in_the_audit_and_in_a_mail(
         assert f"{name} Read once, just now, from" in page.replace(" script", "").replace(
             " preview", ""
         )
-    assert page.count("That was me") == 3
+    assert page.count("That was me") == 4
+    assert "Apple Calendar on iPhone or iPad connected just now, from" in page
+    assert "Not me: reset" in page
     assert page.index("Read once") < page.index("Opened, but not by a calendar app")
     db.session.rollback()
     entries = list(db.session.scalars(select(AuditEntry.action)))
@@ -116,16 +118,65 @@ def test_that_was_me_puts_the_notice_away(
     practice: Practice, browser_of: BrowserOf, office: Link, recorder: Recorder
 ) -> None:
     recorder.note(seen(office, IPHONE, -2))
-    recorder.note(seen(office, GOOGLE, -1))
     recorder.write()
     browser = browser_of("unlu@example.com")
     page = page_of(practice, office)
     [action] = re.findall(rf'action="({page}/visits/\d+/known)"', browser.get(page).text)
+    assert "All of these were me" not in words(browser, page)
 
     token = csrf_token(browser, page)
     assert browser.post(action, data={"csrf_token": token}).status_code == 302
 
     assert "That was me" not in words(browser, page)
+
+
+def test_several_notices_are_put_away_in_one_press(
+    practice: Practice, browser_of: BrowserOf, office: Link, recorder: Recorder
+) -> None:
+    recorder.note(seen(office, IPHONE, -2))
+    recorder.note(seen(office, GOOGLE, -1))
+    recorder.write()
+    sam, unlu = browser_of("sam@example.com"), browser_of("unlu@example.com")
+    page = page_of(practice, office)
+    assert words(sam, page).count("Known reader") == 2
+    assert "were me" not in words(sam, page)
+    assert words(unlu, page).count("That was me") == 2
+    [latest] = re.findall(r'name="latest" value="(\d+)"', unlu.get(page).text)
+
+    data = {"csrf_token": csrf_token(unlu, page), "latest": latest}
+    assert unlu.post(f"{page}/visits/known", data=data).status_code == 302
+
+    assert "That was me" not in words(unlu, page)
+
+
+def test_an_appointment_tells_who_lost_the_link(
+    practice: Practice,
+    browser_of: BrowserOf,
+    office: Link,
+    recorder: Recorder,
+    book: Book,
+    now: Clock,
+) -> None:
+    recorder.note(seen(office, GOOGLE, -1))
+    recorder.write()
+    session = book(practice.jane)
+    late = "Readings count after a few seconds."
+    unlu = browser_of("unlu@example.com")
+    assert late in words(unlu, f"/calendar/{session.id}")
+    links.reset(practice.unlu, office.id)
+    lost = "Google Calendar (link “Office”) lost this link at 12:00 PM and has not been added again"
+    assert lost in words(unlu, f"/calendar/{session.id}")
+
+    db.session.rollback()
+    fresh = db.session.get_one(Link, office.id).tokens[-1].id
+    recorder.note(seen(office, GOOGLE, 1)._replace(token_id=fresh))
+    recorder.write()
+    now.move(hours=2)
+
+    page = words(unlu, f"/calendar/{session.id}")
+    assert "(link “Office”) has it, read 1:00 PM" in page
+    assert lost not in page
+    assert late not in page
 
 
 def test_an_appointment_tells_who_has_not_seen_its_change(
