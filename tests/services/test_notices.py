@@ -130,6 +130,7 @@ def test_who_reads_a_dead_address_only_is_no_news(link: Link, practice: Practice
     now = clock.now()
     visits.recorder().note(Seen(token_id, link.id, CURL, HOME, "", now, now))
     visits.recorder().write()
+    db.session.rollback()
     assert "curl" in {visit.name for visit in visits.of_link(link.id)}
     assert told(link) == []
     assert owed() == []
