@@ -169,12 +169,12 @@ def test_an_appointment_tells_who_lost_the_link(
 
     db.session.rollback()
     fresh = db.session.get_one(Link, office.id).tokens[-1].id
-    recorder.note(seen(office, GOOGLE, 1)._replace(token_id=fresh))
+    recorder.note(seen(office, GOOGLE, 0.1)._replace(token_id=fresh))
     recorder.write()
-    now.move(hours=2)
+    now.move(minutes=10)
 
     page = words(unlu, f"/calendar/{session.id}")
-    assert "(link “Office”) has it, read 1:00 PM" in page
+    assert "(link “Office”) has it, read 12:06 PM" in page
     assert lost not in page
     assert late not in page
 
