@@ -1,4 +1,4 @@
-"""What a link tells whoever holds it, in one honest sentence."""
+"""What a link tells whoever holds it, in an honest sentence or two."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -30,15 +30,29 @@ def sentence(
     *,
     practice_wide: bool,
     american: bool,
+    ends: date | None = None,
+    less: tuple[bool, bool] = (False, False),
 ) -> str:
-    """All that a link of this mode and these choices shows; `span` is its first and last day."""
+    """All that a link of this mode and these choices shows; `span` is its first and last day.
+
+    `ends` is the last day on which the link works; `less`: whether some types
+    of appointments, and some clients, show less than the mode.
+    """
     told = _listed(_told(mode, choices, practice_wide=practice_wide))
     what = "appointments and time off" if choices.time_off else "appointments"
     whose = f"all {what} of {calendar}" if practice_wide else f"{calendar}'s {what}"
     parts = [f"{told[0].upper()}{told[1:]} of {whose}", *_further(mode, choices)]
-    first, last = _days(span, american=american)
+    first, last, *end = _days((*span, ends) if ends else span, american=american)
     comma = "," if len(parts) > 1 else ""
-    return f"{', '.join(parts)}{comma} from {first} to {last}, to whoever holds the link."
+    # What is shown reaches beyond the link's own end: it was read by then.
+    until = f", until the link ends on {end[0]}" if end else ""
+    text = f"{', '.join(parts)}{comma} from {first} to {last}, to whoever holds the link{until}."
+    return f"{text}{_exceptions(*less)}"
+
+
+def _exceptions(types: bool, clients: bool) -> str:
+    some = [*(["types of appointments"] if types else []), *(["clients"] if clients else [])]
+    return f" Some {' and some '.join(some)} show less." if some else ""
 
 
 def _told(mode: DisplayMode, choices: Choices, *, practice_wide: bool) -> list[str]:
@@ -66,10 +80,9 @@ def _further(mode: DisplayMode, choices: Choices) -> list[str]:
     return further
 
 
-def _days(span: tuple[date, date], *, american: bool) -> tuple[str, str]:
-    year = (span[1] - span[0]).days >= _YEAR
-    first, last = (_day(day, american=american, year=year) for day in span)
-    return first, last
+def _days(days: Sequence[date], *, american: bool) -> list[str]:
+    year = (max(days) - min(days)).days >= _YEAR
+    return [_day(day, american=american, year=year) for day in days]
 
 
 def _day(day: date, *, american: bool, year: bool) -> str:

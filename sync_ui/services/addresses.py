@@ -5,14 +5,15 @@ address calls `write_journal` after it.
 """
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Select, delete, or_, select
 from sqlalchemy.orm import Session
 
 from sync_ui import clock
 from sync_ui.domain import tokens
-from sync_ui.models import Code, Link, Reason, Token, db
+from sync_ui.domain.apps import Reader
+from sync_ui.models import Code, Link, Reason, Token, Visit, db
 from sync_ui.models.installation import current as installation
 from sync_ui.services import calendars, sealing
 
@@ -37,6 +38,18 @@ def current(link: Link) -> Token | None:
 def replaced(link: Link) -> list[Token]:
     """Addresses that a fresh one has replaced and that are not dead yet."""
     return [token for token in link.tokens if token.retired_at is None and token.ends_at]
+
+
+def latest_visits(link: Link) -> dict[int, Visit]:
+    """The latest reading by an app of each of the link's addresses, by the token's id."""
+    of_apps = select(Visit).where(Visit.link_id == link.id, Visit.reader == Reader.APP)
+    in_order = of_apps.order_by(Visit.last_at, Visit.id)
+    return {visit.token_id: visit for visit in db.session.scalars(in_order)}
+
+
+def last_retired_at(link: Link) -> datetime | None:
+    """When the link last lost an address, by a reset or because its time was over."""
+    return max((token.retired_at for token in link.tokens if token.retired_at), default=None)
 
 
 def renew(session: Session, link: Link, grace: timedelta) -> None:

@@ -1,11 +1,15 @@
 """What the practice's policy allows its links."""
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import literal, select, union
 
 from sync_ui import clock
 from sync_ui.domain import display
 from sync_ui.domain.event import DisplayMode
 from sync_ui.errors import ConfirmationNeeded, Invalid, Refused
+from sync_ui.models import AppointmentType, Client, db
 from sync_ui.services import practice
 
 LONGEST_AGREEMENT = 200
@@ -19,6 +23,35 @@ MODE_WORDS = {
 }
 
 
+class Ceilings(NamedTuple):
+    """The ceilings that types of appointments, and clients, have of their own."""
+
+    types: frozenset[DisplayMode]
+    clients: frozenset[DisplayMode]
+
+    def below(self, mode: DisplayMode) -> tuple[bool, bool]:
+        """Whether some type, and some client, shows less than the mode."""
+        types, clients = (
+            any(ceiling.disclosure < mode.disclosure for ceiling in of) for of in self
+        )
+        return types, clients
+
+
+def ceilings() -> Ceilings:
+    """All that there are, whoever they belong to."""
+    of_types, of_clients = AppointmentType.ceiling, Client.ceiling
+    found = db.session.execute(
+        union(
+            select(literal(True), of_types).where(of_types.is_not(None)),
+            select(literal(False), of_clients).where(of_clients.is_not(None)),
+        )
+    ).all()
+    return Ceilings(
+        frozenset(ceiling for of_type, ceiling in found if of_type and ceiling),
+        frozenset(ceiling for of_type, ceiling in found if ceiling and not of_type),
+    )
+
+
 def shown(mode: DisplayMode, *, agreed: bool) -> DisplayMode:
     """What of the mode shows: at most the ceiling, and no full names against policy."""
     found = practice.get()
@@ -26,7 +59,10 @@ def shown(mode: DisplayMode, *, agreed: bool) -> DisplayMode:
 
 
 def check_mode(mode: DisplayMode, agreement: str, *, confirmed: bool) -> None:
-    """Raises Refused above what the practice allows, ConfirmationNeeded for full names."""
+    """Raises Refused above what the practice allows, for full names Invalid and ConfirmationNeeded.
+
+    Invalid says that the note on the agreement is missing.
+    """
     found = practice.get()
     if mode.disclosure > found.ceiling.disclosure:
         raise Refused(
@@ -36,7 +72,7 @@ def check_mode(mode: DisplayMode, agreement: str, *, confirmed: bool) -> None:
     if mode is not DisplayMode.FULL_NAME:
         return
     if found.wants_agreement and not agreement:
-        raise Refused(
+        raise Invalid(
             "Your practice allows full names only with a note of the agreement (BAA) "
             "with the calendar service. Enter it, or show less."
         )

@@ -1,6 +1,8 @@
 """Links: secret addresses that show one calendar in one display mode."""
 
 import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,9 +14,19 @@ from sync_ui import clock
 from sync_ui.domain import disclosure as words
 from sync_ui.domain import display
 from sync_ui.domain.event import Choices, DisplayMode
-from sync_ui.domain.roles import Permission
+from sync_ui.domain.roles import Permission, Role
 from sync_ui.errors import Conflict, Invalid
-from sync_ui.models import Calendar, Clinician, Link, Reason, Token, db, transaction
+from sync_ui.models import (
+    AuditEntry,
+    Calendar,
+    Clinician,
+    Link,
+    Reason,
+    Token,
+    User,
+    db,
+    transaction,
+)
 from sync_ui.models.installation import current
 from sync_ui.services import access, addresses, calendars, limits, practice, sealing
 from sync_ui.services.access import Actor
@@ -27,6 +39,30 @@ NOTICE_PERIOD = timedelta(days=30)
 
 # So long the old address can go on beside a fresh one: Google may take a day to look again.
 GRACES = (24, 72)
+
+# So long a page says that somebody else has reset its link.
+RESET_IS_NEWS = timedelta(days=7)
+
+# The audit's entry follows the first address at most so much later, in the same transaction.
+LONGEST_RESET = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class OldAddress:
+    """An address that a fresh one has replaced, until when it works, and who read it last."""
+
+    until: datetime
+    read_at: datetime | None
+    read_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """When somebody else took the link's address back, and why."""
+
+    at: datetime
+    by_administrator: bool
+    reason: Reason | None
 
 
 def manageable(actor: Actor) -> list[Calendar]:
@@ -91,11 +127,54 @@ def ends_at(link: Link) -> datetime | None:
 
 def old_address_until(link: Link) -> datetime | None:
     """Until when an address works that a fresh one has replaced; None if there is none."""
-    found = [
-        min(at for at in (token.ends_at, _too_old_at(token), link.expires_at) if at)
-        for token in addresses.replaced(link)
+    return max((until for _, until in _replaced(link)), default=None)
+
+
+def old_addresses(link: Link) -> list[OldAddress]:
+    """Every address that still works although a fresh one has replaced it, the latest first."""
+    found = _replaced(link)
+    visits = addresses.latest_visits(link) if found else {}
+    return [
+        OldAddress(until, visit.last_at if visit else None, visit.name if visit else None)
+        for token, until in reversed(found)
+        for visit in [visits.get(token.id)]
     ]
-    return max((at for at in found if at > clock.now()), default=None)
+
+
+def read_by(link: Link) -> str | None:
+    """Which app read the link last, and, if that was not its present address, so much."""
+    if link.read_at is None or not any(token.ends_at for token in link.tokens):
+        return link.read_by
+    shown = addresses.current(link)
+    read = [*addresses.latest_visits(link).values()]
+    latest = max(read, key=lambda visit: (visit.last_at, visit.token_id), default=None)
+    if shown is None or latest is None or latest.token_id == shown.id:
+        return link.read_by
+    works = latest.token_id in {token.id for token, _ in _replaced(link)}
+    return f"{link.read_by}, {'still by an old address' if works else 'by an address that ended'}"
+
+
+def reset_by_another(actor: Actor, link: Link) -> Reset | None:
+    """The latest reset of the living link within seven days, if somebody else did it."""
+    at = addresses.last_retired_at(link)
+    if at is None or at <= clock.now() - RESET_IS_NEWS or not is_live(link):
+        return None
+    about = (f"link:{link.id}", f"calendar:{link.calendar_id}", "practice")
+    of_left = AuditEntry.subject.startswith("user:")  # whoever has left knew the address
+    entry = db.session.scalar(
+        select(AuditEntry)
+        .where(
+            AuditEntry.at.between(at, at + LONGEST_RESET),
+            AuditEntry.action.in_((Action.LINK_RESET, Action.LINKS_RESET)),
+            AuditEntry.subject.in_(about) | of_left,
+        )
+        .order_by(AuditEntry.id.desc())
+        .limit(1)
+    )
+    if entry is None or entry.actor == actor.word:
+        return None
+    word = entry.detail.get("reason")
+    return Reset(entry.at, _is_administrator(entry.actor), Reason(word) if word else None)
 
 
 def shown_mode(link: Link) -> DisplayMode:
@@ -103,8 +182,11 @@ def shown_mode(link: Link) -> DisplayMode:
     return limits.shown(link.mode, agreed=bool(link.agreement))
 
 
-def disclosure(link: Link) -> str:
-    """One sentence: what the link tells whoever holds it."""
+def disclosure(link: Link, ceilings: limits.Ceilings | None = None) -> str:
+    """What the link tells whoever holds it, in a sentence or two.
+
+    `ceilings`, if the caller has them already: they are the same for all links.
+    """
     if not is_live(link):
         return "Nothing any more: this link has ended."
     return disclosure_of(
@@ -114,6 +196,8 @@ def disclosure(link: Link) -> str:
         link.days_back,
         link.months_ahead,
         agreed=bool(link.agreement),
+        ends_at=ends_at(link),
+        ceilings=ceilings,
     )
 
 
@@ -125,19 +209,26 @@ def disclosure_of(
     months_ahead: int | None,
     *,
     agreed: bool,
+    ends_at: datetime | None = None,
+    ceilings: limits.Ceilings | None = None,
 ) -> str:
     """The same of a link that is not made yet, within what the practice allows."""
     found = practice.get()
-    today = clock.now().astimezone(ZoneInfo(found.zone)).date()
+    shown = limits.shown(mode, agreed=agreed)
+    zone = ZoneInfo(found.zone)
+    today = clock.now().astimezone(zone).date()
     back = found.days_back if days_back is None else days_back
     ahead = found.months_ahead if months_ahead is None else months_ahead
     return words.sentence(
         name(calendar),
-        limits.shown(mode, agreed=agreed),
+        shown,
         choices,
         (today - timedelta(days=back), today + relativedelta(months=ahead)),
         practice_wide=calendar.clinician_id is None,
         american=practice.american(),
+        # What ends at midnight ends on the day before.
+        ends=(ends_at - timedelta(microseconds=1)).astimezone(zone).date() if ends_at else None,
+        less=(ceilings or limits.ceilings()).below(shown),
     )
 
 
@@ -192,13 +283,18 @@ def create(
     agreement: str = "",
     confirmed: bool = False,
 ) -> Link:
-    """One more link of the calendar. Raises NotFound, Invalid, Refused, ConfirmationNeeded."""
+    """One more link of the calendar.
+
+    Raises NotFound, Invalid, Conflict for a name that another link of it has,
+    Refused, ConfirmationNeeded.
+    """
     label, agreement = practice.checked_name(label), limits.checked_agreement(agreement)
     limits.check_window(days_back, months_ahead)
     with transaction() as session:
         calendar = access.calendar(actor, calendar_key)
         limits.check_mode(mode, agreement, confirmed=confirmed)
         limits.check_expiry(expires_at, clock.now())
+        _check_label(label, live(calendar))
         link = Link(label=label, mode=mode, expires_at=expires_at, agreement=agreement)
         _choose(link, choices, days_back, months_ahead)
         return _add(session, actor, calendar, link)
@@ -219,8 +315,10 @@ def change(
 ) -> Link:
     """The link is called so and shows this, from its next reading on.
 
-    Its feed changes only if what it shows does. Raises NotFound, Conflict for a
-    dead link, Invalid, Refused above what the practice allows, and
+    A `mode` that is what the link shows already leaves the mode that it was set
+    to, which the practice may allow again. Its feed changes only if what it shows
+    does. Raises NotFound, Conflict for a dead link and for a name that another
+    one has, Invalid, Refused above what the practice allows, and
     ConfirmationNeeded for full names.
     """
     label, agreement = practice.checked_name(label), limits.checked_agreement(agreement)
@@ -228,9 +326,13 @@ def change(
     with transaction() as session:
         link = access.link(actor, link_id)
         require_live(link)
-        if (mode, agreement) != (link.mode, link.agreement):
+        if (mode, agreement) != (shown_mode(link), link.agreement):
             sure = confirmed or mode is link.mode
             limits.check_mode(mode, agreement, confirmed=sure)
+        if label != link.label:
+            _check_label(label, (other for other in live(link.calendar) if other is not link))
+        if limits.shown(link.mode, agreed=bool(agreement)) is mode:
+            mode = link.mode
         if expires_at != link.expires_at:
             limits.check_expiry(expires_at, _created_at(link))
         before, shown = _facts(link), _shown(link)
@@ -250,13 +352,14 @@ def change(
 def change_mode(actor: Actor, link_id: int, mode: DisplayMode, *, confirmed: bool = False) -> Link:
     """The link shows names so from its next reading on, in every app that has it.
 
-    Raises NotFound, Conflict for a dead link, Refused above the practice's
-    ceiling, and ConfirmationNeeded for full names.
+    What it shows already leaves the mode that it was set to. Raises NotFound,
+    Conflict for a dead link, Invalid, Refused above the practice's ceiling, and
+    ConfirmationNeeded for full names.
     """
     with transaction() as session:
         link = access.link(actor, link_id)
         require_live(link)
-        if link.mode is mode:
+        if shown_mode(link) is mode:
             return link
         limits.check_mode(mode, link.agreement, confirmed=confirmed)
         shown, link.mode = _shown(link), mode
@@ -380,6 +483,28 @@ def _add(session: Session, actor: Actor, calendar: Calendar, link: Link) -> Link
     session.flush()
     record(session, actor, Action.LINK_CREATED, f"link:{link.id}", mode=link.mode.value)
     return link
+
+
+def _check_label(label: str, others: Iterable[Link]) -> None:
+    """Raises Conflict."""
+    if label.casefold() in {other.label.casefold() for other in others}:
+        raise Conflict("There is a link of this name already.")
+
+
+def _is_administrator(actor: str) -> bool:
+    """Of an actor as the audit has it; whoever runs commands is one."""
+    kind, _, user_id = actor.partition(":")
+    user = db.session.get(User, int(user_id)) if kind == "user" else None
+    return kind == access.COMMAND.word or (user is not None and user.role is Role.ADMINISTRATOR)
+
+
+def _replaced(link: Link) -> list[tuple[Token, datetime]]:
+    """The replaced addresses that still work, the oldest first, each with its end."""
+    found = (
+        (token, min(at for at in (token.ends_at, _too_old_at(token), link.expires_at) if at))
+        for token in addresses.replaced(link)
+    )
+    return [(token, until) for token, until in found if until > clock.now()]
 
 
 def _choose(link: Link, choices: Choices, days_back: int | None, months_ahead: int | None) -> None:

@@ -19,8 +19,8 @@ MOST_MONTHS_AHEAD = 24
 MOST_DAYS_BACK = 366
 MOST_LINK_DAYS = 3660
 
-# Control characters and halves of surrogate pairs.
-_HIDDEN = regex.compile(r"[\p{Cc}\p{Cs}]")
+# Control characters, halves of surrogate pairs, and what turns the order of letters around.
+_HIDDEN = regex.compile(r"[\p{Cc}\p{Cs}\p{Bidi_Control}]")
 
 
 def get(session: Session | None = None) -> Practice:

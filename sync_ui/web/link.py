@@ -7,14 +7,14 @@ from wtforms import Field
 
 from sync_ui.domain import display
 from sync_ui.domain.roles import Permission
-from sync_ui.errors import ConfirmationNeeded, NotFound, SyncError
+from sync_ui.errors import ConfirmationNeeded, Invalid, NotFound, SyncError
 from sync_ui.models import Calendar, Link
 from sync_ui.services import links, mail, notices, practice, visits
 from sync_ui.services.links import name
 from sync_ui.web import previews
 from sync_ui.web.forms import REASONS, blame
 from sync_ui.web.link_form import ChoicesForm, LinkForm, values_of
-from sync_ui.web.links import allowed_modes, door, reason
+from sync_ui.web.links import about_address, allowed_modes, door, reason
 from sync_ui.web.signing import actor, guard
 
 blueprint = Blueprint("link", __name__, url_prefix="/calendars/<key>/links/<int:link_id>")
@@ -138,6 +138,7 @@ def _page(
         form=form,
         graces=links.GRACES,
         reasons=REASONS,
+        **about_address(link),
         allowed_modes=allowed_modes(),
         **_preview(calendar, link, form),
         **_readers(link),
@@ -158,7 +159,9 @@ def _preview(calendar: Calendar, link: Link, form: ChoicesForm) -> dict[str, obj
         "calendar_name": name(calendar),
         "mode": mode,
         "days": previews.next_days(calendar, mode, choices),
-        "sentence": links.disclosure_of(calendar, *wanted, agreed=True),
+        "sentence": links.disclosure_of(
+            calendar, *wanted, agreed=True, ends_at=links.ends_at(link)
+        ),
         "unsaved": wanted != saved,
     }
 
@@ -185,5 +188,7 @@ def _at_fault(form: LinkForm, error: SyncError) -> Field:
     if isinstance(error, ConfirmationNeeded):
         return form.confirmed
     if error.status == 403:
-        return form.agreement if "note of the agreement" in error.sentence else form.mode
+        return form.mode
+    if isinstance(error, Invalid) and "agreement" in error.sentence:
+        return form.agreement
     return form.last_day if "day" in error.sentence else form.label

@@ -19,18 +19,18 @@ from flask_wtf import FlaskForm
 from htmx_flask import request as htmx_request
 from markupsafe import Markup
 from werkzeug.wrappers import Response
-from wtforms import BooleanField, RadioField, SelectField, StringField
+from wtforms import BooleanField, Field, RadioField, SelectField, StringField
 from wtforms.validators import InputRequired
 
-from sync_ui import config, worker
+from sync_ui import clock, config, worker
 from sync_ui.domain import apps, display
 from sync_ui.domain.event import Choices, DisplayMode
 from sync_ui.domain.roles import Permission
-from sync_ui.errors import ConfirmationNeeded, NotFound, SyncError
+from sync_ui.errors import ConfirmationNeeded, Conflict, Invalid, NotFound, Refused, SyncError
 from sync_ui.models import Calendar, Link, Reason
 from sync_ui.models.installation import current
 from sync_ui.services import access, codes, feeds, limits, links, mail, notices, practice
-from sync_ui.web import previews
+from sync_ui.web import dates, previews
 from sync_ui.web.forms import MODES, REASONS, blame
 from sync_ui.web.link_form import AGREED
 from sync_ui.web.signing import actor, guard
@@ -38,6 +38,13 @@ from sync_ui.web.signing import actor, guard
 blueprint = Blueprint("links", __name__)
 
 View = str | Response | tuple[str, int]
+
+BECAUSE = {
+    Reason.LEAKED: "somebody else may have had the link",
+    Reason.LOST: "a device was lost or stolen",
+    Reason.LEFT: "somebody has left the practice",
+    Reason.ROUTINE: "it is time for a routine change",
+}
 
 
 class AllowForm(FlaskForm):
@@ -139,7 +146,7 @@ def create(key: str) -> View:
             confirmed=bool(form.confirmed.data),
         )
     except SyncError as error:
-        blame(form.confirmed if isinstance(error, ConfirmationNeeded) else form.label, error)
+        blame(_at_fault(form, error), error)
         return _page(calendar, link_form=form, status=error.status)
     return _done(calendar, f"The link “{link.label}” is ready.", "link", link)
 
@@ -161,6 +168,8 @@ def change_mode(key: str, link_id: int) -> View:
     mode = _mode(form.mode.data)
     try:
         links.change_mode(actor(), link_id, mode, confirmed=bool(form.confirmed.data))
+    except Conflict as error:  # it was turned off in another tab
+        return _page(calendar, fault=error.sentence, status=error.status)
     except SyncError as error:
         blame(form.confirmed if isinstance(error, ConfirmationNeeded) else form.mode, error)
         return _page(calendar, link, mode_form=form, chosen=mode, status=error.status)
@@ -224,9 +233,23 @@ def _news(found: Iterable[Link]) -> dict[int, set[str]]:
 
 
 def reason() -> Reason | None:
-    """Why, as the form says; nobody has to say."""
+    """Why, as the form says; nobody has to say. Raises Invalid for what is no reason."""
     word = request.form.get("reason", "")
-    return Reason(word) if word in set(Reason) else None
+    if word and word not in set(Reason):
+        raise Invalid("Choose one of the reasons, or none.")
+    return Reason(word) if word else None
+
+
+def about_address(link: Link | None) -> dict[str, object]:
+    """What pages say of where a link is read, beside the link's own words."""
+    ceilings = limits.ceilings()
+    was_reset = links.reset_by_another(actor(), link) if link else None
+    return {
+        "disclosure": lambda each: links.disclosure(each, ceilings),
+        "because": BECAUSE,
+        "was_reset": was_reset,
+        "today": dates.short_day(clock.now()),
+    }
 
 
 def allowed_modes() -> set[str]:
@@ -240,6 +263,14 @@ def _mode(word: str | None) -> DisplayMode:
         return DisplayMode(word or "")
     except ValueError:
         raise NotFound("There is no such way to show names.") from None
+
+
+def _at_fault(form: LinkForm, error: SyncError) -> Field:
+    """The field that the service's sentence is about."""
+    if isinstance(error, ConfirmationNeeded):
+        return form.confirmed
+    no_such_mode = isinstance(error, Refused) or "agreement" in error.sentence
+    return form.mode if no_such_mode else form.label
 
 
 def _done(calendar: Calendar, sentence: str, at: str, link: Link | None = None) -> View:
@@ -296,6 +327,7 @@ def _page(
         large=feeds.is_large(calendar),
         **_preview(calendar, link, mode),
         **_addresses(link),
+        **about_address(link),
         **context,
     ), status
 

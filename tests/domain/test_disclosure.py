@@ -107,3 +107,18 @@ def test_days_are_written_as_the_country_does_and_with_the_year_where_one_comes_
     assert " from Oct 22 to May 21, to " in told(american=True)
     assert " from 21 May 2026 to 21 May 2027, to " in told(span=long)
     assert " from May 21, 2026 to May 21, 2027, to " in told(american=True, span=long)
+
+
+def test_the_end_of_the_link_and_what_shows_less_are_told() -> None:
+    text = sentence(
+        *("Dr. Ünlü", DisplayMode.INITIALS, SESSIONS, SPAN),
+        practice_wide=False,
+        american=True,
+        ends=date(2026, 11, 21),
+        less=(True, True),
+    )
+
+    assert text.endswith(
+        "from Oct 22 to May 21, to whoever holds the link, until the link ends on Nov 21. "
+        "Some types of appointments and some clients show less."
+    )

@@ -494,7 +494,7 @@ def test_a_note_on_which_full_names_rest_moves_the_feed(practice: Practice) -> N
     )
     assert links.shown_mode(link) is DisplayMode.FULL_NAME
 
-    with pytest.raises(Refused, match="only with a note of the agreement"):
+    with pytest.raises(Invalid, match="only with a note of the agreement"):
         change(practice, link, agreement="")
     change(practice, link, agreement="", mode=DisplayMode.INITIALS)
 
@@ -534,7 +534,7 @@ def test_full_names_need_a_note_if_the_practice_wants_one(practice: Practice) ->
         ),
     ]
     for use in uses:
-        with pytest.raises(Refused, match="only with a note of the agreement"):
+        with pytest.raises(Invalid, match="only with a note of the agreement"):
             use()
 
     change(practice, before, agreement="BAA of 1 May")

@@ -213,7 +213,7 @@ def test_where_the_practice_demands_it_full_names_need_a_note(
     names = FORM | {"mode": "full_name", "confirmed": "y"}
 
     refused = unlu.send(**names)
-    assert (refused.status_code, unlu.link().mode) == (403, DisplayMode.INITIALS)
+    assert (refused.status_code, unlu.link().mode) == (422, DisplayMode.INITIALS)
     assert "only with a note of the agreement" in words(refused)
 
     unlu.send(**names | {"agreement": "BAA with Google, 3 May 2026"})
@@ -536,3 +536,103 @@ def add_visit(
         session.add(visit)
         session.flush()
         return visit.id
+
+
+def test_full_names_that_lack_their_note_are_never_called_saved(
+    unlu: Visitor, practice: Practice
+) -> None:
+    unlu.send(**FORM | {"mode": "full_name", "confirmed": "y"})
+    policy(practice, wants_agreement=True)
+    assert links.shown_mode(unlu.link()) is DisplayMode.FIRST_NAME
+
+    refused = unlu.send(**FORM | {"mode": "full_name"})
+    renamed = unlu.send(**FORM | {"mode": "first_name", "label": "Office"})
+
+    assert (refused.status_code, renamed.status_code) == (422, 302)
+    assert "only with a note of the agreement" in words(refused)
+    assert (unlu.link().label, unlu.link().mode) == ("Office", DisplayMode.FULL_NAME)
+
+
+def test_a_note_alone_shows_no_more_than_the_form_said(unlu: Visitor, practice: Practice) -> None:
+    unlu.send(**FORM | {"mode": "full_name", "confirmed": "y"})
+    policy(practice, wants_agreement=True)
+
+    unlu.send(**FORM | {"mode": "first_name", "agreement": "BAA of 3 May"})
+
+    assert links.shown_mode(unlu.link()) is DisplayMode.FIRST_NAME
+
+
+def test_every_old_address_is_told_with_its_end_and_its_reader(
+    unlu: Visitor, link: Link, now: Clock
+) -> None:
+    unlu.send("/access/fresh", hours="24")
+    unlu.send("/access/fresh", hours="72")
+    add_visit(link, now())
+    with transaction() as session:
+        row = session.get_one(Link, link.id)
+        row.read_at, row.read_by = now(), "Google Calendar"
+        visit = session.scalars(select(Visit)).one()
+        visit.token_id, visit.name = row.tokens[0].id, "Google Calendar"
+        visit.reader, visit.last_at = Reader.APP, now()
+
+    for page in (unlu.page, unlu.sync):
+        seen = unlu.look(page)
+        assert "Last read just now by Google Calendar, still by an old address" in seen
+        assert "The address before this one works until Nov 26, 2026 at 12:00 PM, not read" in seen
+        assert "An older address works until tomorrow at 12:00 PM, last read just now by" in seen
+
+
+@pytest.mark.parametrize("word", ["<script>", "LOST"])
+def test_an_unknown_reason_resets_nothing(unlu: Visitor, link: Link, word: str) -> None:
+    before = token_of(link)
+
+    assert unlu.send("/access/reset", reason=word).status_code == 422
+    assert unlu.send("/reset", reason=word).status_code == 422
+
+    assert token_of(unlu.link()) == before
+
+
+def test_a_mode_saved_after_another_tab_disabled_all_shows_the_unshared_page(
+    unlu: Visitor, practice: Practice
+) -> None:
+    links.disallow(practice.unlu, practice.unlus_calendar)
+
+    stale = unlu.send_in_place("/mode", mode="busy")
+
+    assert stale.status_code == 409
+    assert words(stale).startswith("This link was turned off already. Make a new one.")
+    assert "How client names show" not in words(stale)
+    assert "Until you tick the box" in words(stale)
+
+
+def test_two_living_links_have_two_names_that_no_mark_turns_around(
+    unlu: Visitor, practice: Practice
+) -> None:
+    other = links.create(
+        practice.unlu, practice.unlus_calendar, "Out\u202elook\u2066", DisplayMode.BUSY
+    )
+    assert other.label == "Outlook"
+
+    refused = unlu.send(**FORM | {"label": "OUTLOOK"})
+    assert (refused.status_code, unlu.link().label) == (409, "Anna's iPhone")
+    assert "There is a link of this name already." in words(refused)
+    assert "How client names show in “Anna's iPhone”" in unlu.look(unlu.sync)
+
+    links.disable(practice.unlu, other.id)
+    assert unlu.send(**FORM | {"label": "OUTLOOK"}).status_code == 302
+
+
+def test_a_reset_by_an_administrator_is_told_for_a_week(
+    unlu: Visitor, practice: Practice, link: Link, now: Clock
+) -> None:
+    links.reset(practice.ada, link.id, Reason.LOST)
+    told = "Reset by an administrator today at 12:00 PM because a device was lost or stolen"
+    assert told in unlu.look()
+    assert told in unlu.look(unlu.sync)
+    now.move(days=7)
+    assert "Reset by" not in unlu.look()
+
+    links.reset(practice.ada, link.id)
+    assert "Reset by an administrator today at 12:00 PM: add it" in unlu.look()
+    unlu.send("/access/reset")
+    assert "Reset by" not in unlu.look()
