@@ -630,9 +630,13 @@ def test_a_reset_by_an_administrator_is_told_for_a_week(
     assert told in unlu.look()
     assert told in unlu.look(unlu.sync)
     now.move(days=7)
-    assert "Reset by" not in unlu.look()
+    assert links.reset_by_another(practice.unlu, unlu.link()) is None
 
+
+def test_ones_own_reset_is_no_news(unlu: Visitor, practice: Practice, link: Link) -> None:
     links.reset(practice.ada, link.id)
     assert "Reset by an administrator today at 12:00 PM: add it" in unlu.look()
+
     unlu.send("/access/reset")
+
     assert "Reset by" not in unlu.look()
