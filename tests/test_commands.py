@@ -17,7 +17,7 @@ from sync_ui.config import ROOT
 from sync_ui.domain.event import Choices, DisplayMode, Status, Telehealth
 from sync_ui.domain.ics_write import NOTICE
 from sync_ui.models import Appointment, Client, Link, Reason, User, db
-from sync_ui.services import feeds, links
+from sync_ui.services import feeds, links, replaced
 from sync_ui.services import practice as practices
 from tests.practice import NOW, Clock, Practice
 
@@ -373,7 +373,7 @@ def test_a_fresh_address_is_printed_and_the_old_one_works_on(run: Run, practice:
     assert new != old
     assert [feeds.read(token).link_id for token in (old, new)] == [1, 1]
     link = db.session.get_one(Link, 1)
-    assert links.old_address_until(link) == NOW + timedelta(hours=72)
+    assert replaced.old_address_until(link) == NOW + timedelta(hours=72)
     refused(run("link", "renew", "1", "--hours", "48"))
 
 

@@ -2,7 +2,6 @@
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,16 +13,14 @@ from sync_ui import clock
 from sync_ui.domain import disclosure as words
 from sync_ui.domain import display
 from sync_ui.domain.event import Choices, DisplayMode
-from sync_ui.domain.roles import Permission, Role
+from sync_ui.domain.roles import Permission
 from sync_ui.errors import Conflict, Invalid
 from sync_ui.models import (
-    AuditEntry,
     Calendar,
     Clinician,
     Link,
     Reason,
     Token,
-    User,
     db,
     transaction,
 )
@@ -39,30 +36,6 @@ NOTICE_PERIOD = timedelta(days=30)
 
 # So long the old address can go on beside a fresh one: Google may take a day to look again.
 GRACES = (24, 72)
-
-# So long a page says that somebody else has reset its link.
-RESET_IS_NEWS = timedelta(days=7)
-
-# The audit's entry follows the first address at most so much later, in the same transaction.
-LONGEST_RESET = timedelta(minutes=1)
-
-
-@dataclass(frozen=True, slots=True)
-class OldAddress:
-    """An address that a fresh one has replaced, until when it works, and who read it last."""
-
-    until: datetime
-    read_at: datetime | None
-    read_by: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Reset:
-    """When somebody else took the link's address back, and why."""
-
-    at: datetime
-    by_administrator: bool
-    reason: Reason | None
 
 
 def manageable(actor: Actor) -> list[Calendar]:
@@ -121,60 +94,8 @@ def ends_at(link: Link) -> datetime | None:
     A fresh address lives anew.
     """
     token = addresses.current(link) if practice.get().longest_link_days else None
-    ends = (link.expires_at, _too_old_at(token) if token else None)
+    ends = (link.expires_at, too_old_at(token) if token else None)
     return min((at for at in ends if at), default=None)
-
-
-def old_address_until(link: Link) -> datetime | None:
-    """Until when an address works that a fresh one has replaced; None if there is none."""
-    return max((until for _, until in _replaced(link)), default=None)
-
-
-def old_addresses(link: Link) -> list[OldAddress]:
-    """Every address that still works although a fresh one has replaced it, the latest first."""
-    found = _replaced(link)
-    visits = addresses.latest_visits(link) if found else {}
-    return [
-        OldAddress(until, visit.last_at if visit else None, visit.name if visit else None)
-        for token, until in reversed(found)
-        for visit in [visits.get(token.id)]
-    ]
-
-
-def read_by(link: Link) -> str | None:
-    """Which app read the link last, and, if that was not its present address, so much."""
-    if link.read_at is None or not any(token.ends_at for token in link.tokens):
-        return link.read_by
-    shown = addresses.current(link)
-    read = [*addresses.latest_visits(link).values()]
-    latest = max(read, key=lambda visit: (visit.last_at, visit.token_id), default=None)
-    if shown is None or latest is None or latest.token_id == shown.id:
-        return link.read_by
-    works = latest.token_id in {token.id for token, _ in _replaced(link)}
-    return f"{link.read_by}, {'still by an old address' if works else 'by an address that ended'}"
-
-
-def reset_by_another(actor: Actor, link: Link) -> Reset | None:
-    """The latest reset of the living link within seven days, if somebody else did it."""
-    at = addresses.last_retired_at(link)
-    if at is None or at <= clock.now() - RESET_IS_NEWS or not is_live(link):
-        return None
-    about = (f"link:{link.id}", f"calendar:{link.calendar_id}", "practice")
-    of_left = AuditEntry.subject.startswith("user:")  # whoever has left knew the address
-    entry = db.session.scalar(
-        select(AuditEntry)
-        .where(
-            AuditEntry.at.between(at, at + LONGEST_RESET),
-            AuditEntry.action.in_((Action.LINK_RESET, Action.LINKS_RESET)),
-            AuditEntry.subject.in_(about) | of_left,
-        )
-        .order_by(AuditEntry.id.desc())
-        .limit(1)
-    )
-    if entry is None or entry.actor == actor.word:
-        return None
-    word = entry.detail.get("reason")
-    return Reset(entry.at, _is_administrator(entry.actor), Reason(word) if word else None)
 
 
 def shown_mode(link: Link) -> DisplayMode:
@@ -491,22 +412,6 @@ def _check_label(label: str, others: Iterable[Link]) -> None:
         raise Conflict("There is a link of this name already.")
 
 
-def _is_administrator(actor: str) -> bool:
-    """Of an actor as the audit has it; whoever runs commands is one."""
-    kind, _, user_id = actor.partition(":")
-    user = db.session.get(User, int(user_id)) if kind == "user" else None
-    return kind == access.COMMAND.word or (user is not None and user.role is Role.ADMINISTRATOR)
-
-
-def _replaced(link: Link) -> list[tuple[Token, datetime]]:
-    """The replaced addresses that still work, the oldest first, each with its end."""
-    found = (
-        (token, min(at for at in (token.ends_at, _too_old_at(token), link.expires_at) if at))
-        for token in addresses.replaced(link)
-    )
-    return [(token, until) for token, until in found if until > clock.now()]
-
-
 def _choose(link: Link, choices: Choices, days_back: int | None, months_ahead: int | None) -> None:
     link.shows_location, link.shows_type = choices.location, choices.type
     link.telehealth = choices.telehealth
@@ -533,7 +438,7 @@ def _raise(session: Session, link: Link) -> None:
     link.changed_at = calendars.stamp(session)
 
 
-def _too_old_at(token: Token) -> datetime | None:
+def too_old_at(token: Token) -> datetime | None:
     """When the address has lived as long as the practice lets any live."""
     days = practice.get().longest_link_days
     return token.created_at + timedelta(days=days) if days else None

@@ -9,7 +9,7 @@ from sync_ui.domain import display
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import ConfirmationNeeded, Invalid, NotFound, SyncError
 from sync_ui.models import Calendar, Link
-from sync_ui.services import links, mail, notices, practice, visits
+from sync_ui.services import links, mail, notices, practice, replaced, visits
 from sync_ui.services.links import name
 from sync_ui.web import previews
 from sync_ui.web.forms import REASONS, blame
@@ -134,6 +134,7 @@ def _page(
         practice=practice.get(),
         link=link,
         links=links,
+        replaced=replaced,
         https=links.address(link),
         form=form,
         graces=links.GRACES,

@@ -29,7 +29,7 @@ from sync_ui.domain.roles import Permission
 from sync_ui.errors import ConfirmationNeeded, Conflict, Invalid, NotFound, Refused, SyncError
 from sync_ui.models import Calendar, Link, Reason
 from sync_ui.models.installation import current
-from sync_ui.services import access, codes, feeds, limits, links, mail, notices, practice
+from sync_ui.services import access, codes, feeds, limits, links, mail, notices, practice, replaced
 from sync_ui.web import dates, previews
 from sync_ui.web.forms import MODES, REASONS, blame
 from sync_ui.web.link_form import AGREED
@@ -83,6 +83,7 @@ def calendars() -> View:
         "links/calendars.html",
         calendars=found,
         links=links,
+        replaced=replaced,
         news_of=lambda calendar: set().union(*(news[link.id] for link in links.live(calendar))),
     )
 
@@ -243,7 +244,7 @@ def reason() -> Reason | None:
 def about_address(link: Link | None) -> dict[str, object]:
     """What pages say of where a link is read, beside the link's own words."""
     ceilings = limits.ceilings()
-    was_reset = links.reset_by_another(actor(), link) if link else None
+    was_reset = replaced.reset_by_another(actor(), link) if link else None
     return {
         "disclosure": lambda each: links.disclosure(each, ceilings),
         "because": BECAUSE,
@@ -314,6 +315,7 @@ def _page(
         ended=[ended for ended in calendar.links if ended not in live],
         link=link,
         links=links,
+        replaced=replaced,
         news_of=lambda shown: news[shown.id],
         reasons=REASONS,
         allow_form=AllowForm(formdata=None, allowed=bool(live)),

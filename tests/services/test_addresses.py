@@ -10,7 +10,7 @@ from sync_ui.domain.event import DisplayMode
 from sync_ui.errors import Conflict, Invalid, NotFound, Refused
 from sync_ui.models import AuditEntry, Code, Link, Reason, Token, db, transaction
 from sync_ui.models.installation import current
-from sync_ui.services import access, codes, feeds, links
+from sync_ui.services import access, codes, feeds, links, replaced
 from sync_ui.services import practice as practices
 from sync_ui.services.access import WORKER
 from tests.practice import NOW, Book, Clock, Practice
@@ -45,12 +45,12 @@ def test_a_fresh_address_works_at_once_and_the_old_one_until_its_grace_is_over(
     book(practice.jane, at="2026-11-30 10:00")
     link = own_link(practice)
     old = token(link)
-    assert links.old_address_until(link) is None
+    assert replaced.old_address_until(link) is None
 
     new = token(links.renew(practice.unlu, link.id, hours))
 
     assert new != old
-    assert links.old_address_until(link) == NOW + timedelta(hours=hours)
+    assert replaced.old_address_until(link) == NOW + timedelta(hours=hours)
     assert shows(old, new) == [["J.S."], ["J.S."]]
     now.move(hours=hours, seconds=-1)
     assert links.expire(WORKER) == 0
@@ -58,7 +58,7 @@ def test_a_fresh_address_works_at_once_and_the_old_one_until_its_grace_is_over(
 
     now.move(seconds=1)
 
-    assert links.old_address_until(link) is None
+    assert replaced.old_address_until(link) is None
     assert links.expire(WORKER) == 1
     assert shows(old, new) == [NOTICE, ["J.S."]]
     assert links.state(link) == "live"
@@ -97,7 +97,7 @@ def test_a_grace_does_not_outlive_its_link(practice: Practice, book: Book, now: 
         expires_at=NOW + timedelta(hours=2),
     )
     old, new = token(link), token(links.renew(practice.unlu, link.id, 72))
-    assert links.old_address_until(link) == NOW + timedelta(hours=2)
+    assert replaced.old_address_until(link) == NOW + timedelta(hours=2)
     assert shows(old, new) == [["J.S."], ["J.S."]]
 
     now.move(hours=2)
@@ -150,7 +150,7 @@ def test_while_a_grace_runs_taking_access_back_kills_every_address_at_once(
     end(practice, link)
 
     assert shows(first, second, third) == [NOTICE] * 3
-    assert links.old_address_until(link) is None
+    assert replaced.old_address_until(link) is None
     assert all(known.retired_at and known.sealed is None for known in link.tokens[:3])
 
 
@@ -270,7 +270,7 @@ def test_no_address_outlives_the_longest_life(practice: Practice, book: Book, no
     now.move(days=20)
     second = token(links.renew(practice.unlu, link.id, 72))
     assert links.ends_at(link) == NOW + timedelta(days=50)
-    assert links.old_address_until(link) == NOW + timedelta(days=23)
+    assert replaced.old_address_until(link) == NOW + timedelta(days=23)
 
     now.move(days=29)
     links.expire(WORKER)
@@ -290,9 +290,9 @@ def test_a_grace_ends_with_the_longest_life(practice: Practice, now: Clock) -> N
 
     links.renew(practice.unlu, link.id, 72)
 
-    assert links.old_address_until(link) == NOW + timedelta(days=2)
+    assert replaced.old_address_until(link) == NOW + timedelta(days=2)
     now.move(hours=12)
-    assert links.old_address_until(link) is None
+    assert replaced.old_address_until(link) is None
     assert links.expire(WORKER) == 1
     assert [known.retired_at is None for known in link.tokens] == [False, True]
     assert links.state(link) == "live"
@@ -311,7 +311,7 @@ def test_the_earlier_end_counts(practice: Practice) -> None:
     assert links.ends_at(link) == NOW + timedelta(days=30)
     limit(practice, None)
     link = links.create(
-        practice.unlu, practice.unlus_calendar, "Locum", DisplayMode.BUSY, expires_at=soon
+        practice.unlu, practice.unlus_calendar, "Student", DisplayMode.BUSY, expires_at=soon
     )
     limit(practice, 30)
     assert links.ends_at(link) == soon

@@ -10,7 +10,7 @@ from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
 from sync_ui.errors import Conflict, Invalid, NotFound, Refused
 from sync_ui.models import AuditEntry, Link, Location, db
-from sync_ui.services import access, accounts, appointments, codes, feeds, links
+from sync_ui.services import access, accounts, appointments, codes, feeds, links, replaced
 from sync_ui.services import practice as practices
 from sync_ui.services.plans import Plan
 from tests.practice import ZONE, Book, Clock, Practice, token_of
@@ -230,7 +230,7 @@ def test_a_shorter_life_says_how_many_links_it_ends_and_ends_them(
     assert states(old, renewed, young) == ["disabled", "live", "live"]
     assert states(expired, dead) == ["expired", "disabled"]
     # The tablet's replaced address is older than thirty days, too.
-    assert links.old_address_until(renewed) is None
+    assert replaced.old_address_until(renewed) is None
     assert feeds.read(secret).link_id is None
     assert change_policy(practice, longest_link_days=None) == 0
     assert states(old) == ["disabled"]
