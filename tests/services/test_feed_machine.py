@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -98,6 +99,7 @@ class Feeds(RuleBasedStateMachine):
         self.now = Clock()
         clock.now = self.now
         self.seen: list[Seen] = []
+        self.names = (f"Device {number}" for number in count(1))
         self.alive: dict[str, Address] = {}
         self.dead: list[str] = []
 
@@ -251,7 +253,7 @@ class Feeds(RuleBasedStateMachine):
             link = links.create(
                 self.practice.sam,
                 "practice" if whole else self.practice.unlus_calendar,
-                "Phone",
+                next(self.names),
                 mode,
                 choices=choices,
                 agreement="Signed in May",
@@ -278,7 +280,7 @@ class Feeds(RuleBasedStateMachine):
             links.change(
                 self.practice.sam,
                 link_id,
-                label="Tablet",
+                label=next(self.names),
                 days_back=days_back,
                 months_ahead=None,
                 expires_at=found.expires_at,
