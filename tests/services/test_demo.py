@@ -54,7 +54,7 @@ def test_it_looks_like_a_practice(filled: str) -> None:
 
 def test_its_feeds_read_in_every_mode(filled: str) -> None:
     for mode in DisplayMode:
-        link = links.create(COMMAND, "practice", "Front desk", mode, confirmed=True)
+        link = links.create(COMMAND, "practice", mode.value, mode, confirmed=True)
         assert feeds.read(token_of(link)).body.count(b"BEGIN:VEVENT") > 200
 
 
