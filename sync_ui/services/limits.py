@@ -1,6 +1,8 @@
 """What the practice's policy allows its links."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import chain, count
 from typing import NamedTuple
 
 from sqlalchemy import literal, select, union
@@ -8,8 +10,8 @@ from sqlalchemy import literal, select, union
 from sync_ui import clock
 from sync_ui.domain import display
 from sync_ui.domain.event import DisplayMode
-from sync_ui.errors import ConfirmationNeeded, Invalid, Refused
-from sync_ui.models import AppointmentType, Client, db
+from sync_ui.errors import ConfirmationNeeded, Conflict, Invalid, Refused
+from sync_ui.models import AppointmentType, Client, Link, db
 from sync_ui.services import practice
 
 LONGEST_AGREEMENT = 200
@@ -110,3 +112,16 @@ def checked_agreement(note: str) -> str:
     if len(note) > LONGEST_AGREEMENT:
         raise Invalid(f"A note on an agreement has at most {LONGEST_AGREEMENT} characters.")
     return note
+
+
+def free_label(label: str, others: Iterable[Link]) -> str:
+    """The label, numbered if another link has it: two of one name cannot be told apart."""
+    taken = {other.label.casefold() for other in others}
+    numbered = (f"{label[:90]} ({number})" for number in count(2))
+    return next(name for name in chain([label], numbered) if name.casefold() not in taken)
+
+
+def check_label(label: str, others: Iterable[Link]) -> None:
+    """Raises Conflict."""
+    if label.casefold() in {other.label.casefold() for other in others}:
+        raise Conflict("There is a link of this name already.")

@@ -1,7 +1,6 @@
 """Links: secret addresses that show one calendar in one display mode."""
 
 import unicodedata
-from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -215,7 +214,7 @@ def create(
         calendar = access.calendar(actor, calendar_key)
         limits.check_mode(mode, agreement, confirmed=confirmed)
         limits.check_expiry(expires_at, clock.now())
-        _check_label(label, live(calendar))
+        label = limits.free_label(label, live(calendar))
         link = Link(label=label, mode=mode, expires_at=expires_at, agreement=agreement)
         _choose(link, choices, days_back, months_ahead)
         return _add(session, actor, calendar, link)
@@ -251,7 +250,7 @@ def change(
             sure = confirmed or mode is link.mode
             limits.check_mode(mode, agreement, confirmed=sure)
         if label != link.label:
-            _check_label(label, (other for other in live(link.calendar) if other is not link))
+            limits.check_label(label, (other for other in live(link.calendar) if other is not link))
         if limits.shown(link.mode, agreed=bool(agreement)) is mode:
             mode = link.mode
         if expires_at != link.expires_at:
@@ -404,12 +403,6 @@ def _add(session: Session, actor: Actor, calendar: Calendar, link: Link) -> Link
     session.flush()
     record(session, actor, Action.LINK_CREATED, f"link:{link.id}", mode=link.mode.value)
     return link
-
-
-def _check_label(label: str, others: Iterable[Link]) -> None:
-    """Raises Conflict."""
-    if label.casefold() in {other.label.casefold() for other in others}:
-        raise Conflict("There is a link of this name already.")
 
 
 def _choose(link: Link, choices: Choices, days_back: int | None, months_ahead: int | None) -> None:
