@@ -23,9 +23,13 @@ from tests.practice import NOW, Book, Clock, Practice
 def late_link(practice: Practice, now: Clock) -> int:
     """Its time is over, and nobody has noticed."""
     link = links.create(
-        practice.unlu, practice.unlus_calendar, "Phone", DisplayMode.BUSY, expires_at=NOW
+        practice.unlu,
+        practice.unlus_calendar,
+        "Phone",
+        DisplayMode.BUSY,
+        expires_at=NOW + timedelta(hours=1),
     )
-    now.move(hours=1)
+    now.move(hours=2)
     return link.id
 
 
