@@ -42,8 +42,7 @@ class Told:
     @property
     def digest(self) -> str:
         parts = (
-            _stamp(self.starts),
-            _stamp(self.ends),
+            self.when,
             self.summary,
             self.location,
             self.description,
@@ -51,9 +50,9 @@ class Told:
         )
         return sha256("\x1f".join(parts).encode()).hexdigest()[:32]
 
-    def at(self, other: "Told") -> bool:
-        """Whether both are at the same time."""
-        return (self.starts, self.ends) == (other.starts, other.ends)
+    @property
+    def when(self) -> str:
+        return f"{_stamp(self.starts)}/{_stamp(self.ends)}"
 
 
 def _stamp(moment: datetime | date) -> str:

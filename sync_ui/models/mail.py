@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from sync_ui.models.account import User
 from sync_ui.models.columns import words
+from sync_ui.models.connection import Connection
 from sync_ui.models.database import Instant, Row
 from sync_ui.models.link import Link
 
@@ -16,6 +17,7 @@ class MailKind(StrEnum):
     LINK = "link"
     NEW_READER = "new_reader"
     SILENT = "silent"
+    CONNECTION = "connection"
 
 
 class Mail(Row):
@@ -27,6 +29,7 @@ class Mail(Row):
     kind: Mapped[MailKind] = mapped_column(words(MailKind))
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
     link_id: Mapped[int | None] = mapped_column(ForeignKey("link.id"))
+    connection_id: Mapped[int | None] = mapped_column(ForeignKey("connection.id"))
     created_at: Mapped[datetime] = mapped_column(Instant)
     due_at: Mapped[datetime] = mapped_column(Instant, index=True)
     attempts: Mapped[int] = mapped_column(default=0)
@@ -35,3 +38,4 @@ class Mail(Row):
 
     user: Mapped[User] = relationship()
     link: Mapped[Link | None] = relationship()
+    connection: Mapped[Connection | None] = relationship()
