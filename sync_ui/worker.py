@@ -1,10 +1,12 @@
 """Background work: Huey executes and schedules what the services do.
 
-Tasks carry nothing but their name. Whatever a lost task leaves undone, the
-sweep finds, once a minute.
+Tasks carry nothing but their name and ids. Whatever a lost task leaves undone,
+the sweep finds, once a minute.
 """
 
 import logging
+import threading
+from collections.abc import Callable
 
 from flask import Flask
 from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
@@ -12,8 +14,11 @@ from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
 from sync_ui.config import Config
 from sync_ui.errors import CannotStart
 from sync_ui.models.installation import Installation
-from sync_ui.services import upkeep, uploads, zone_laws
+from sync_ui.services import sync, upkeep, uploads, zone_laws
 from sync_ui.services.access import WORKER
+
+# A provider that is slow, or a large import, holds up one of them.
+THREADS = 4
 
 log = logging.getLogger(__name__)
 
@@ -32,16 +37,34 @@ def init_app(app: Flask) -> Huey:
     """Tasks run inside the application; `app.extensions["huey"]` takes them."""
     installation: Installation = app.extensions["installation"]
     huey = make_huey(installation.config)
+    one_at_a_time = threading.Lock()
 
     @huey.task()
     def sweep_now() -> None:
-        with app.app_context():
+        with one_at_a_time, app.app_context():
             upkeep.sweep()
 
     @huey.periodic_task(crontab(minute="*"))
     def sweep_each_minute() -> None:
+        sync_due()
+        sweep_now.call_local()
+
+    @huey.task()
+    def sync_due() -> None:
         with app.app_context():
-            upkeep.sweep()
+            for connection_id in sync.due():
+                sync_one(connection_id)
+
+    @huey.task()
+    def sync_one(connection_id: int) -> None:
+        with app.app_context():
+            passed = sync.run(connection_id)
+        if passed is not None and passed.more:
+            sync_one(connection_id)  # others have their turn in between
+
+    def wake_for_connections() -> None:
+        if sync.is_needed():
+            enqueue(sync_due)
 
     @huey.task()
     def repair_zones() -> None:
@@ -49,6 +72,7 @@ def init_app(app: Flask) -> Huey:
             zone_laws.repair(WORKER)
 
     app.extensions["huey"] = huey
+    app.extensions["wake"] = wake_for_connections
     app.extensions["repair_zones"] = repair_zones
     app.extensions["sweep_now"] = sweep_now
     return huey
@@ -60,7 +84,7 @@ def run(app: Flask) -> None:
     huey: Huey = app.extensions["huey"]
     take_up(app)
     consumer = huey.create_consumer(
-        workers=1, initial_delay=0.2, max_delay=2.0, graceful_signal="TERM"
+        workers=THREADS, initial_delay=0.1, max_delay=0.5, graceful_signal="TERM"
     )
     consumer.run()
 
@@ -84,7 +108,11 @@ def check(app: Flask) -> None:
 
 def wake(app: Flask) -> None:
     """Let the worker look now; if that fails it looks within a minute anyway."""
+    enqueue(app.extensions["sweep_now"])
+
+
+def enqueue(task: Callable[[], object]) -> None:
     try:
-        app.extensions["sweep_now"]()
+        task()
     except Exception as error:  # noqa: BLE001 - whatever it is, the change stands
         log.warning("The worker could not be woken: %s", type(error).__name__)

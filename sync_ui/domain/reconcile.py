@@ -90,9 +90,13 @@ def found(
         return Found.RESTORE
     if wanted is None:
         return Found.RESTORE  # whoever cancels wins: it will be removed, moved or not
-    if told.when == wanted.when:
-        return Found.RESTORE  # both moved it to the same time: only its words differ
+    if told.when == wanted.when or _is_timed(told.when) != _is_timed(wanted.when):
+        return Found.RESTORE  # both moved it to the same time; or whole days, which it cannot be
     return Found.MOVED if wanted.when == base.when else Found.OVERTAKEN
+
+
+def _is_timed(when: str) -> bool:
+    return "T" in when
 
 
 def _found_gone(wanted: Told | None, base: Base | None) -> Found:
@@ -120,8 +124,8 @@ def owed(wanted: Told | None, base: Base | None, *, past: bool = False) -> Owed:
 
 def is_suspicious(means: Collection[Found], known: int) -> bool:
     """Whether so much was changed or gone at once that a person has to look first."""
-    outside = sum(each in _BY_OTHERS for each in means)
+    outside = sum(each in BY_OTHERS for each in means)
     return outside >= FEWEST_TO_STOP and outside > known * PART_TO_STOP
 
 
-_BY_OTHERS = frozenset({Found.MOVED, Found.REMOVED, Found.RESTORE, Found.OVERTAKEN})
+BY_OTHERS = frozenset({Found.MOVED, Found.REMOVED, Found.RESTORE, Found.OVERTAKEN})

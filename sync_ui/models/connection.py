@@ -50,8 +50,10 @@ class Connection(Row):
     we write to. `revision` grows with what it shows, as a link's does. `written`
     tells up to which state of the schedule everything was written; `token` up to
     which state of the outside calendar everything was read. `trouble` is the
-    sentence of the last failure. Whoever works on it holds the lease: `fence`
-    grows with each one, so that a late one can tell that it is late.
+    sentence of the last failure. `answer` is what somebody said of much that was
+    changed at once: the rule for the next reading alone. Whoever works on it holds
+    the lease: `fence` grows with each one, so that a late one can tell that it is
+    late.
     """
 
     __tablename__ = "connection"
@@ -74,6 +76,7 @@ class Connection(Row):
     rule: Mapped[Rule] = mapped_column(words(Rule), default=Rule.ASK)
     state: Mapped[ConnectionState] = mapped_column(words(ConnectionState))
     trouble: Mapped[str] = mapped_column(default="")
+    answer: Mapped[Rule | None] = mapped_column(words(Rule))
     written: Mapped[str] = mapped_column(default="")
     token: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(Instant)

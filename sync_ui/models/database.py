@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlcipher3.dbapi2 as sqlcipher
-from flask import Flask
+from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -189,6 +189,7 @@ def transaction() -> Iterator[Session]:
         _begin_writing(session)
         yield session
         session.commit()
+        _tell(session)
     except OperationalError as error:
         session.rollback()
         if not _is_full(error):
@@ -201,6 +202,21 @@ def transaction() -> Iterator[Session]:
         raise
     finally:
         session.info["writing"] = False
+        session.info.pop("owes", None)
+
+
+def owes_more(session: Session) -> None:
+    """The transaction under way leaves something for the worker to do: it is woken afterwards."""
+    session.info["owes"] = True
+
+
+def _tell(session: Session) -> None:
+    if session.info.pop("owes", False):
+        current_app.extensions.get("wake", _nobody)()
+
+
+def _nobody() -> None:
+    """Outside the application nobody has to be woken: a sweep finds what is owed."""
 
 
 def _is_full(error: OperationalError) -> bool:

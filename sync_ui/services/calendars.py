@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from sync_ui import clock
 from sync_ui.domain import validators
 from sync_ui.models import Appointment, AppointmentClient, Calendar, Practice
+from sync_ui.models.database import owes_more
 
 
 def stamp(session: Session) -> datetime:
@@ -20,6 +21,7 @@ def stamp(session: Session) -> datetime:
 
 def raise_versions(session: Session, clinician_ids: Collection[int], at: datetime) -> None:
     """Something of these clinicians' schedules changed: theirs and the practice's feeds move."""
+    owes_more(session)
     session.execute(
         update(Calendar)
         .where(or_(Calendar.clinician_id.in_(clinician_ids), Calendar.clinician_id.is_(None)))
@@ -29,6 +31,7 @@ def raise_versions(session: Session, clinician_ids: Collection[int], at: datetim
 
 def raise_policy(session: Session, at: datetime) -> None:
     """Something that every feed shows changed: all of them move, with every event in them."""
+    owes_more(session)
     found = session.get_one(Practice, 1)
     found.policy_revision += 1
     found.policy_changed_at = at

@@ -13,7 +13,7 @@ from sqlalchemy import Row, or_, select
 from sync_ui.domain.event import GONE, Kind
 from sync_ui.errors import Conflict, Invalid
 from sync_ui.models import Appointment, AppointmentClient, Client, Holiday, Location, db
-from sync_ui.services import access, practice
+from sync_ui.services import access, busy, practice
 from sync_ui.services.access import Actor
 from sync_ui.services.plans import Plan, moments
 
@@ -30,6 +30,7 @@ class Taken(StrEnum):
     CLIENT = "client"
     ROOM = "room"
     HOLIDAY = "holiday"
+    PERSONAL = "personal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,11 @@ def found_in(
     times = [(plan, *moments(plan)) for plan in plans if blocks(plan.kind, plan.all_day)]
     if not times:
         return []
-    clashes = [*_holidays(times), *_appointments(actor, times, clinician_id, set(except_ids))]
+    clashes = [
+        *_holidays(times),
+        *_personal(times, clinician_id),
+        *_appointments(actor, times, clinician_id, set(except_ids)),
+    ]
     return sorted(clashes, key=lambda clash: (clash.starts_at, clash.taken))[:MOST_TOLD]
 
 
@@ -106,6 +111,14 @@ def _holidays(times: _Times) -> Iterator[Clash]:
             for plan, starts, ends in times
         ):
             yield Clash(Taken.HOLIDAY, begins, over, all_day=True, what=holiday.name)
+
+
+def _personal(times: _Times, clinician_id: int) -> Iterator[Clash]:
+    """The clinician's own events in outside calendars: when, and never what."""
+    first, last = min(starts for _, starts, _ in times), max(ends for _, _, ends in times)
+    for found in busy.between([clinician_id], first, last):
+        if any(starts < found.ends_at and ends > found.starts_at for _, starts, ends in times):
+            yield Clash(Taken.PERSONAL, found.starts_at, found.ends_at, all_day=False, what="")
 
 
 def _appointments(

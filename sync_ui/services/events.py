@@ -161,22 +161,31 @@ def count(shown: Shown, now: datetime) -> int:
 def upcoming(shown: Shown, now: datetime, limit: int) -> list[Event]:
     """The next events, at most `limit`, from now on."""
     ends = window(shown, now)[1]
-    order = (Appointment.starts_at, Appointment.uid)
     where = [*_of_calendar(shown), Appointment.ends_at > now, Appointment.starts_at < ends]
-    wanted = select(Appointment.id).where(*where).order_by(*order).limit(limit)
-    ids = db.session.scalars(wanted).all()
-    subjects = _Subjects(shown, ids)
+    return _events(shown, where, limit)
+
+
+def all_within(shown: Shown, now: datetime) -> list[Event]:
+    """Every event of the rolling window, in order."""
+    return _events(shown, within(shown, now))
+
+
+def _events(shown: Shown, where: Conditions, limit: int | None = None) -> list[Event]:
+    order = (Appointment.starts_at, Appointment.uid)
+    wanted = select(Appointment).where(*where).order_by(*order).limit(limit)
+    found = db.session.scalars(wanted).all()
+    subjects = _Subjects(shown, [row.id for row in found])
     return [
         display.show(
             Facts(
-                uid=found.uid,
-                subject=subjects.of(found),
-                starts_at=found.starts_at,
-                ends_at=found.ends_at,
-                revision=found.revision,
-                created_at=found.created_at,
-                changed_at=found.changed_at,
-                days=_days(found) if found.all_day else None,
+                uid=row.uid,
+                subject=subjects.of(row),
+                starts_at=row.starts_at,
+                ends_at=row.ends_at,
+                revision=row.revision,
+                created_at=row.created_at,
+                changed_at=row.changed_at,
+                days=_days(row) if row.all_day else None,
             ),
             shown.mode,
             shown.choices,
@@ -184,9 +193,7 @@ def upcoming(shown: Shown, now: datetime, limit: int) -> list[Event]:
             link_changed_at=shown.link_changed_at,
             practice_wide=shown.clinician_id is None,
         )
-        for found in db.session.scalars(
-            select(Appointment).where(Appointment.id.in_(ids)).order_by(*order)
-        )
+        for row in found
     ]
 
 

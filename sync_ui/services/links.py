@@ -24,7 +24,7 @@ from sync_ui.models import (
     transaction,
 )
 from sync_ui.models.installation import current
-from sync_ui.services import access, addresses, calendars, limits, practice, sealing
+from sync_ui.services import access, addresses, calendars, leaving, limits, practice, sealing
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 
@@ -178,13 +178,14 @@ def allow(actor: Actor, calendar_key: str, mode: DisplayMode = DisplayMode.INITI
 def disallow(actor: Actor, calendar_key: str) -> int:
     """None of the calendar's links shows an appointment from the next request on.
 
-    Returns how many were alive.
+    Its connections take back what they wrote. Returns how many links were alive.
     """
     with transaction() as session:
         calendar = access.calendar(actor, calendar_key)
         ended = live(calendar)
         for link in ended:
             addresses.end(session, link)
+        leaving.leave_calendar(session, calendar.id)
         record(session, actor, Action.LINKS_DISABLED, f"calendar:{calendar.id}", count=len(ended))
     addresses.write_journal()
     return len(ended)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from sync_ui import clock
 from sync_ui.errors import Invalid, Refused, SyncError, Unavailable
 from sync_ui.gateways.smtp import MailError, Server
-from sync_ui.models import Link, Mail, MailKind, User, db, transaction
+from sync_ui.models import Connection, Link, Mail, MailKind, User, db, transaction
 from sync_ui.models.installation import current
 from sync_ui.services import access, codes, links
 from sync_ui.services.access import Actor
@@ -85,6 +85,30 @@ def owe_notice(session: Session, link: Link, kind: MailKind) -> None:
         session.add(Mail(kind=kind, user_id=user.id, link_id=link.id, created_at=now, due_at=now))
 
 
+def owe_connection_notice(session: Session, connection: Connection) -> None:
+    """In the transaction under way: whoever it belongs to hears that it needs them, once a day."""
+    clinician = connection.calendar.clinician
+    found = clinician.user if clinician is not None and clinician.user else connection.created_by
+    if found is None or found.disabled_at is not None or not is_configured():
+        return
+    about = Mail.connection_id == connection.id, Mail.kind == MailKind.CONNECTION
+    latest = session.scalar(
+        select(Mail.created_at).where(*about).order_by(Mail.created_at.desc()).limit(1)
+    )
+    now = clock.now()
+    if latest is not None and latest > now - BETWEEN_NOTICES:
+        return
+    session.add(
+        Mail(
+            kind=MailKind.CONNECTION,
+            user_id=found.id,
+            connection_id=connection.id,
+            created_at=now,
+            due_at=now,
+        )
+    )
+
+
 def last_notice(session: Session, link_id: int, kind: MailKind) -> datetime | None:
     """When one of this kind was last owed."""
     of_kind = select(Mail.created_at).where(Mail.link_id == link_id, Mail.kind == kind)
@@ -128,13 +152,17 @@ def _send(server: Server, mail_id: int) -> bool:
             return False
         mail.attempts += 1
         mail.due_at = clock.now() + timedelta(minutes=2**mail.attempts)
-        user, link_id, kind = mail.user, mail.link_id, mail.kind
+        user, kind = mail.user, mail.kind
+        link_id, connection_id = mail.link_id, mail.connection_id
         actor, to, out = access.actor_for(user), user.email, user.disabled_at is not None
     try:
-        assert link_id is not None
         if out:
             raise Refused("This user is disabled.")
-        server.send(to, *_message(actor, link_id, kind))
+        if connection_id is not None:
+            server.send(to, *_connection_message(connection_id))
+        else:
+            assert link_id is not None
+            server.send(to, *_message(actor, link_id, kind))
     except MailError as error:
         log.warning("Mail %s was not sent: %s", mail_id, error)
         _note_failure(mail_id, str(error), final=error.permanent)
@@ -167,6 +195,17 @@ def _message(actor: Actor, link_id: int, kind: MailKind) -> tuple[str, str]:
     subject, text = NOTICES[kind]
     page = f"{current().config.base_url}/calendars/{links.key(link.calendar)}/links/{link_id}"
     return subject, f"{text}\n\n{page}\n\nYou can turn such messages off on your account's page.\n"
+
+
+def _connection_message(connection_id: int) -> tuple[str, str]:
+    """The page says what is wrong, to whoever may see it."""
+    connection = db.session.get_one(Connection, connection_id)
+    page = f"{current().config.base_url}/calendars/{links.key(connection.calendar)}/sync"
+    return (
+        "A calendar connection needs you",
+        "A connection to an outside calendar has stopped: new appointments do not get there. "
+        f"Its page says why, and what to do.\n\n{page}\n",
+    )
 
 
 def _text(code: str) -> str:

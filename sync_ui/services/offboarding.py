@@ -1,4 +1,4 @@
-"""Who leaves, or may do less, leaves no link and no code behind.
+"""Who leaves, or may do less, leaves no link, no code and no connection behind.
 
 All of it works in the transaction under way; `addresses.write_journal` follows it.
 """
@@ -8,11 +8,12 @@ from sqlalchemy.orm import Session
 
 from sync_ui.domain.roles import Role
 from sync_ui.models import Calendar, Code, Link, Reason, User
-from sync_ui.services import access, addresses
+from sync_ui.services import access, addresses, leaving
 
 
 def end_all_of_clinician(session: Session, clinician_id: int) -> None:
-    """The clinician's calendar has no live link any more."""
+    """The clinician's calendar has no live link any more, and no connection."""
+    leaving.leave_clinician(session, clinician_id)
     of_clinician = (
         select(Link)
         .join(Calendar)
@@ -26,6 +27,7 @@ def end_all_of_user(session: Session, user: User) -> None:
     """Whatever the user could read outside is dead."""
     if user.clinician is not None:
         end_all_of_clinician(session, user.clinician.id)
+    leaving.leave_user(session, user)
     for link in session.scalars(_made_by(user)).all():
         addresses.end(session, link, Reason.LEFT)
     # Whoever drew a code for a colleague's link could still have its address by it.
@@ -37,6 +39,7 @@ def end_out_of_reach(session: Session, user: User) -> None:
     is dead if they are no longer the user's to share.
     """
     actor = access.actor_for(user)
+    leaving.leave_user(session, user, out_of_reach=True)
     for link in session.scalars(_made_by(user)).all():
         if not access.may_share(actor, link.calendar):
             addresses.end(session, link)

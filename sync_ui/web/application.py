@@ -10,7 +10,7 @@ from sync_ui.cli import register_commands
 from sync_ui.config import ROOT, Config
 from sync_ui.models import installation
 from sync_ui.services import feeds as feed_service
-from sync_ui.services import visits
+from sync_ui.services import providers, visits
 from sync_ui.web import (
     accounts,
     appointments,
@@ -82,6 +82,7 @@ def build(config: Config | None = None) -> Flask:
     installation.init_app(app, config)
     feed_service.init_app(app, config)
     visits.init_app(app)
+    providers.init_app(app)
     security.init_app(app, config)
     feeds.init_app(app)
     CSRFProtect(app)

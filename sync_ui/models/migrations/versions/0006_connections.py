@@ -42,6 +42,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("trouble", sa.String(), nullable=False),
+        sa.Column("answer", _words("ask", "follow", "put_back"), nullable=True),
         sa.Column("written", sa.String(), nullable=False),
         sa.Column("token", sa.String(), nullable=True),
         sa.Column("created_at", database.Instant(timezone=True), nullable=False),

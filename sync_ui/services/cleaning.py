@@ -1,0 +1,36 @@
+"""Everything that a connection wrote is removed: what carries its mark, and nothing else."""
+
+from sqlalchemy import delete
+
+from sync_ui.domain.outside import Missing, Provider, Stale
+from sync_ui.models import Connection, Copy, db
+from sync_ui.services import copies, leaving, pull, steps
+from sync_ui.services.leases import Lease
+from sync_ui.services.steps import Did
+
+# So many are removed before others have their turn.
+AT_ONCE = 100
+
+
+def clean(lease: Lease, provider: Provider) -> bool:
+    """Whether more is left to remove. Raises the provider's Trouble, LeaseLost."""
+    connection = db.session.get_one(Connection, lease.connection_id)
+    calendar_id, mark = connection.outside_id, copies.mark(connection.calendar)
+    db.session.rollback()
+    try:
+        changes = pull.read(provider, calendar_id, None)
+    except Missing:
+        changes = None  # the calendar is gone, and all of it with it
+    ours = [entry.id for entry in changes.entries if entry.mark == mark] if changes else []
+    for entry_id in ours[:AT_ONCE]:
+        try:
+            provider.remove(calendar_id, entry_id, None)
+        except Stale:
+            continue  # it is read again
+    with lease.writing() as (session, connection):
+        steps.note(session, connection.id, Did.REMOVED, len(ours[:AT_ONCE]))
+        if len(ours) <= AT_ONCE:
+            session.execute(delete(Copy).where(Copy.connection_id == connection.id))
+            leaving.end(connection)
+            return False
+    return True

@@ -1,0 +1,116 @@
+"""How an account at a provider is reached: its gateway, with the credentials unsealed."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from flask import Flask, current_app
+
+from sync_ui.domain.outside import (
+    Missing,
+    OutsideCalendar,
+    Provider,
+    Rejected,
+    SignedOut,
+    Trouble,
+)
+from sync_ui.errors import Invalid, Unavailable
+from sync_ui.gateways.caldav import CalDav
+from sync_ui.models import Connection, ProviderName
+from sync_ui.models.installation import current
+from sync_ui.services import practice, sealing
+
+Credentials = dict[str, str]
+
+LONGEST_ADDRESS = 2000
+LONGEST_USER = 200
+
+_Told = TypeVar("_Told")
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """An account at a provider: `name` is who signs in there, `server` where CalDAV is spoken."""
+
+    provider: ProviderName
+    name: str
+    server: str
+    credentials: Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account that has answered, with its calendars: a connection can be made with it."""
+
+    login: Login
+    calendars: tuple[OutsideCalendar, ...]
+
+
+Opener = Callable[[Login], Provider]
+
+
+def init_app(app: Flask) -> None:
+    """`app.extensions["providers"]` opens an account at each of them; it calls nobody."""
+    app.extensions["providers"] = {ProviderName.CALDAV: _caldav}
+
+
+def _caldav(login: Login) -> Provider:
+    allowed = current().config.allow_private_addresses
+    return CalDav(login.server, login.name, login.credentials["password"], allowed=allowed)
+
+
+def open_login(login: Login) -> Provider:
+    openers: dict[ProviderName, Opener] = current_app.extensions["providers"]
+    return openers[login.provider](login)
+
+
+def open_(connection: Connection) -> Provider:
+    """Raises SignedOut without credentials; calls nobody."""
+    return open_login(login_of(connection))
+
+
+def login_of(connection: Connection) -> Login:
+    """Raises SignedOut if its credentials are gone."""
+    if connection.sealed is None:
+        raise SignedOut("This connection is signed out. Sign in again.")
+    found = json.loads(sealing.unseal(connection.sealed, _bound_to(connection)))
+    return Login(connection.provider, connection.account, connection.server, found)
+
+
+def seal(connection: Connection, credentials: Credentials) -> None:
+    """The row has its id already: to it the credentials are bound."""
+    connection.sealed = sealing.seal(json.dumps(credentials), _bound_to(connection))
+
+
+def _bound_to(connection: Connection) -> str:
+    return f"connection:{connection.id}"
+
+
+def caldav_login(server: str, user: str, password: str) -> Login:
+    """Raises Invalid, with what is missing."""
+    server, user = server.strip(), practice.one_line(user)
+    if not server or len(server) > LONGEST_ADDRESS:
+        raise Invalid("Enter the address of the CalDAV server, e.g. https://caldav.example.com.")
+    if not user or len(user) > LONGEST_USER:
+        raise Invalid("Enter the user name of the account.")
+    if not password:
+        raise Invalid("Enter the password, best one made for this connection alone.")
+    if "://" not in server:
+        server = f"https://{server}"
+    return Login(ProviderName.CALDAV, user, server, {"password": password})
+
+
+def look_around(login: Login) -> Account:
+    """Signs in; nothing is stored. Raises Invalid and Unavailable, with what is wrong."""
+    return Account(login, tuple(ask(open_login(login).calendars)))
+
+
+def ask(call: Callable[[], _Told]) -> _Told:
+    """What the provider says; its troubles as sentences for whoever waits for the answer."""
+    try:
+        return call()
+    except (Missing, Rejected, SignedOut) as trouble:
+        raise Invalid(str(trouble)) from None
+    except Trouble as trouble:
+        raise Unavailable(str(trouble)) from None
