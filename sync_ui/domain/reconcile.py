@@ -102,7 +102,9 @@ def _is_timed(when: str) -> bool:
 def _found_gone(wanted: Told | None, base: Base | None) -> Found:
     if wanted is None or base is None or not base.digest:
         return Found.FORGET
-    return Found.NOTHING if base.held and not base.etag else Found.REMOVED
+    if base.held and not base.etag:
+        return Found.NOTHING
+    return Found.REMOVED if wanted.when == base.when else Found.OVERTAKEN
 
 
 def _digests(wanted: Told | None, base: Base | None) -> set[str]:
