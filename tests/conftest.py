@@ -10,6 +10,7 @@ pytest_plugins = [
     "tests.browser",
     "tests.readers",
     "tests.variants",
+    "tests.gateways.scripted_google",
 ]
 
 # No deadlines: how long a thing takes is measured in benchmarks/, never tested.

@@ -1,0 +1,442 @@
+"""Google Calendar: documented behaviour, not verified against Google.
+
+Each request that leaves is held against Google's own description of its API; the
+answers come from the tests' own server, which follows Google's guides.
+"""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from sync_ui.domain.outside import (
+    Copy,
+    Entry,
+    Expired,
+    Later,
+    Missing,
+    OutsideCalendar,
+    Provider,
+    Rejected,
+    Span,
+    Stale,
+    Told,
+    Window,
+)
+from sync_ui.gateways.google import Google
+from tests.gateways.scripted_google import (
+    Answer,
+    Calendar,
+    ScriptedGoogle,
+    refusal,
+)
+
+TUESDAY = datetime(2026, 11, 24, 15, tzinfo=UTC)
+WINDOW = Window(TUESDAY - timedelta(days=10), TUESDAY + timedelta(days=10))
+
+JANE = Copy(
+    id="sc0jane",
+    mark="ourmark",
+    told=Told(
+        starts=TUESDAY,
+        ends=TUESDAY + timedelta(minutes=50),
+        summary="J.S.",
+        location="Room 2",
+        description="Intake",
+    ),
+)
+VACATION = Copy(
+    id="sc0vacation",
+    mark="ourmark",
+    told=Told(starts=date(2026, 12, 24), ends=date(2026, 12, 27), summary="Time off", free=True),
+)
+MOVED = replace(
+    JANE,
+    told=Told(
+        starts=TUESDAY + timedelta(hours=2), ends=TUESDAY + timedelta(hours=3), summary="J.S."
+    ),
+)
+
+
+@pytest.fixture
+def calendar(google_server: ScriptedGoogle) -> Calendar:
+    return google_server.calendar("Sessions")
+
+
+def entry(copy: Copy, etag: str) -> Entry:
+    return Entry(id=copy.id, etag=etag, mark=copy.mark, told=copy.told)
+
+
+def test_it_is_a_provider(google: Google) -> None:
+    provider: Provider = google
+
+    assert provider.calendars() == []
+
+
+def test_calendars_are_listed_with_what_may_be_done_there(
+    google: Google, google_server: ScriptedGoogle
+) -> None:
+    own = google_server.calendar("Anna's own")
+    read = google_server.calendar("Holidays", role="reader")
+
+    assert google.calendars() == [
+        OutsideCalendar(own.id, "Anna's own", writable=True),
+        OutsideCalendar(read.id, "Holidays", writable=False),
+    ]
+
+
+def test_a_calendar_is_made_in_the_zone_of_the_practice(
+    google: Google, google_server: ScriptedGoogle
+) -> None:
+    made = google.make_calendar("Sessions", "Europe/Vienna")
+
+    assert made == OutsideCalendar(made.id, "Sessions", writable=True)
+    assert google_server.calendars[made.id].zone == "Europe/Vienna"
+
+
+@pytest.mark.parametrize("copy", [JANE, VACATION], ids=["at a time", "for days"])
+def test_what_was_put_there_is_read_again(google: Google, calendar: Calendar, copy: Copy) -> None:
+    assert google.get(calendar.id, copy.id) is None
+
+    etag = google.put(calendar.id, copy, None)
+
+    assert google.get(calendar.id, copy.id) == entry(copy, etag)
+
+
+def test_nothing_is_sent_but_what_the_event_tells(
+    google: Google, calendar: Calendar, google_server: ScriptedGoogle
+) -> None:
+    google.put(calendar.id, JANE, None)
+
+    asked = google_server.asked[-1]
+    assert (asked.method, asked.query["sendUpdates"]) == ("POST", "none")
+    assert asked.body == {
+        "id": "sc0jane",
+        "status": "confirmed",
+        "summary": "J.S.",
+        "location": "Room 2",
+        "description": "Intake",
+        "start": {"dateTime": "2026-11-24T15:00:00Z", "timeZone": "UTC"},
+        "end": {"dateTime": "2026-11-24T15:50:00Z", "timeZone": "UTC"},
+        "transparency": "opaque",
+        "visibility": "private",
+        "extendedProperties": {"private": {"syncCalendar": "ourmark"}},
+        "reminders": {"useDefault": False},
+    }
+
+
+def test_an_event_is_overwritten_from_a_time_to_days_and_back(
+    google: Google, calendar: Calendar
+) -> None:
+    days = replace(JANE, told=VACATION.told)
+
+    first = google.put(calendar.id, JANE, None)
+    second = google.put(calendar.id, days, first)
+    in_days = google.get(calendar.id, JANE.id)
+    third = google.put(calendar.id, MOVED, second)
+
+    assert in_days == entry(days, second)
+    assert google.get(calendar.id, JANE.id) == entry(MOVED, third)
+    assert len({first, second, third}) == 3
+
+
+def test_a_colour_and_a_reminder_that_somebody_chose_stay(
+    google: Google, calendar: Calendar, google_server: ScriptedGoogle
+) -> None:
+    google.put(calendar.id, JANE, None)
+    chosen = {
+        "colorId": "7",
+        "reminders": {"useDefault": False, "overrides": [{"method": "popup", "minutes": 5}]},
+    }
+    seen = google_server.somebody_writes(calendar, JANE.id, **chosen)["etag"]
+
+    google.put(calendar.id, MOVED, seen)
+
+    stored = calendar.events[JANE.id]
+    assert {name: stored[name] for name in chosen} == chosen
+
+
+def test_an_event_that_somebody_changed_is_not_overwritten(
+    google: Google, calendar: Calendar, google_server: ScriptedGoogle
+) -> None:
+    etag = google.put(calendar.id, JANE, None)
+    google_server.somebody_writes(calendar, JANE.id, summary="Jane, moved by hand")
+
+    with pytest.raises(Stale):
+        google.put(calendar.id, MOVED, etag)
+    with pytest.raises(Stale):
+        google.remove(calendar.id, JANE.id, etag)
+
+    assert calendar.events[JANE.id]["summary"] == "Jane, moved by hand"
+
+
+def test_an_event_that_is_gone_is_not_overwritten(google: Google, calendar: Calendar) -> None:
+    with pytest.raises(Stale):
+        google.put(calendar.id, JANE, '"1"')
+
+
+def test_an_event_that_stands_there_is_not_made_again(google: Google, calendar: Calendar) -> None:
+    etag = google.put(calendar.id, JANE, None)
+
+    with pytest.raises(Stale):
+        google.put(calendar.id, MOVED, None)
+
+    assert google.get(calendar.id, JANE.id) == entry(JANE, etag)
+
+
+def test_an_event_that_was_removed_stands_up_again(
+    google: Google, calendar: Calendar, google_server: ScriptedGoogle
+) -> None:
+    first = google.put(calendar.id, JANE, None)
+    google.remove(calendar.id, JANE.id, first)
+    assert google.get(calendar.id, JANE.id) is None
+
+    etag = google.put(calendar.id, MOVED, None)
+
+    assert google.get(calendar.id, JANE.id) == entry(MOVED, etag)
+    assert [asked.method for asked in google_server.asked[-5:]] == [
+        "GET",
+        "POST",
+        "GET",
+        "PATCH",
+        "GET",
+    ]
+
+
+def test_an_event_revived_by_somebody_at_the_same_moment_is_left_to_them(
+    google: Google, calendar: Calendar, google_server: ScriptedGoogle
+) -> None:
+    google.remove(calendar.id, JANE.id, google.put(calendar.id, JANE, None))
+    google_server.will_answer("PATCH", JANE.id, refusal(412, "conditionNotMet"))
+
+    with pytest.raises(Stale):
+        google.put(calendar.id, JANE, None)
+
+
+def test_removing_twice_is_removing_once(google: Google, calendar: Calendar) -> None:
+    etag = google.put(calendar.id, JANE, None)
+
+    google.remove(calendar.id, JANE.id, etag)
+    google.remove(calendar.id, JANE.id, etag)
+    google.remove(calendar.id, "sc0neverwas", None)
+
+    assert google.get(calendar.id, JANE.id) is None
+
+
+def test_changes_tell_everything_first_and_then_only_what_changed(
+    google: Google, calendar: Calendar, google_server: ScriptedGoogle
+) -> None:
+    jane = google.put(calendar.id, JANE, None)
+    vacation = google.put(calendar.id, VACATION, None)
+    everything = google.changes(calendar.id, None)
+    nothing = google.changes(calendar.id, everything.token)
+    google.remove(calendar.id, JANE.id, jane)
+    removed = google.changes(calendar.id, everything.token)
+
+    assert everything.entries == (entry(JANE, jane), entry(VACATION, vacation))
+    assert (everything.gone, everything.whole) == ((), True)
+    assert (nothing.entries, nothing.gone, nothing.whole) == ((), (), False)
+    assert (removed.entries, removed.gone, removed.whole) == ((), (JANE.id,), False)
+
+
+def test_a_listing_is_read_to_its_last_page_also_over_empty_ones(
+    google: Google, calendar: Calendar, google_server: ScriptedGoogle
+) -> None:
+    google_server.page_size, google_server.empty_page_first = 2, True
+    for number in range(5):
+        google.put(calendar.id, replace(JANE, id=f"sc0jane{number}"), None)
+    google_server.asked.clear()
+
+    changes = google.changes(calendar.id, None)
+
+    assert [found.id for found in changes.entries] == [f"sc0jane{number}" for number in range(5)]
+    assert len(google_server.asked) == 4
+    assert google.changes(calendar.id, changes.token).entries == ()
+
+
+def test_a_listing_that_breaks_off_tells_nothing(
+    google: Google, calendar: Calendar, google_server: ScriptedGoogle
+) -> None:
+    google_server.page_size = 1
+    google.put(calendar.id, JANE, None)
+    google.put(calendar.id, VACATION, None)
+    google_server.will_answer("GET", "/events", Answer(200, {"items": [], "nextPageToken": "1"}))
+    google_server.will_answer("GET", "/events", refusal(503, "backendError"))
+
+    with pytest.raises(Later):
+        google.changes(calendar.id, None)
+
+
+def test_an_event_of_somebody_else_carries_no_mark(
+    google: Google, calendar: Calendar, google_server: ScriptedGoogle
+) -> None:
+    times = {"start": {"date": "2026-11-24"}, "end": {"date": "2026-11-25"}}
+    google_server.somebody_writes(calendar, "dentist", **times)
+    google_server.somebody_writes(calendar, "yoga", **times, recurrence=["RRULE:FREQ=WEEKLY"])
+    google_server.somebody_writes(calendar, "broken")
+
+    dentist, yoga, broken = google.changes(calendar.id, None).entries
+
+    assert [found.mark for found in (dentist, yoga, broken)] == ["", "", ""]
+    assert dentist.told == Told(starts=date(2026, 11, 24), ends=date(2026, 11, 25), summary="")
+    assert (yoga.told, broken.told) == (None, None)
+
+
+def test_a_token_that_is_too_old_or_nonsense_has_expired(
+    google: Google, calendar: Calendar, google_server: ScriptedGoogle
+) -> None:
+    token = google.changes(calendar.id, None).token
+    google.changes(calendar.id, token)
+    google_server.forget_changes()
+
+    with pytest.raises(Expired):
+        google.changes(calendar.id, token)
+    with pytest.raises(Expired):
+        google.changes(calendar.id, "nonsense")
+    with pytest.raises(Expired):
+        google.busy(calendar.id, token, WINDOW)
+
+
+def test_a_calendar_that_was_removed_is_missing(google: Google) -> None:
+    calendar_id = "gone@group.calendar.example"
+
+    with pytest.raises(Missing):
+        google.changes(calendar_id, None)
+    with pytest.raises(Missing):
+        google.put(calendar_id, JANE, None)
+    with pytest.raises(Missing):
+        google.busy(calendar_id, None, WINDOW)
+    with pytest.raises(Missing):
+        google.watch(calendar_id, "channel-1", "t", "https://practice.example/google", 60)
+
+
+def at(hour: int) -> dict[str, str]:
+    """In the zone of New York, in November."""
+    return {"dateTime": f"2026-11-24T{hour:02}:00:00-05:00", "timeZone": "America/New_York"}
+
+
+LUNCH = {"start": at(12), "end": at(13)}
+AT_LUNCH = Span(
+    starts_at=datetime(2026, 11, 24, 17, tzinfo=UTC), ends_at=datetime(2026, 11, 24, 18, tzinfo=UTC)
+)
+
+
+def test_busy_times_are_told_without_a_word_of_what_they_are(
+    google: Google, calendar: Calendar, google_server: ScriptedGoogle
+) -> None:
+    google_server.somebody_writes(calendar, "lunch", **LUNCH, summary="Lunch with Max")
+    days = {"start": {"date": "2026-11-26"}, "end": {"date": "2026-11-28"}}
+    google_server.somebody_writes(calendar, "thanksgiving", **days)
+
+    busy = google.busy(calendar.id, None, WINDOW)
+
+    assert busy.spans == {
+        "lunch": (AT_LUNCH,),
+        "thanksgiving": (
+            Span(
+                starts_at=datetime(2026, 11, 26, 5, tzinfo=UTC),
+                ends_at=datetime(2026, 11, 28, 5, tzinfo=UTC),
+                all_day=True,
+            ),
+        ),
+    }
+    assert (busy.gone, busy.whole) == ((), True)
+    asked = google_server.asked[-1].query
+    assert "summary" not in asked["fields"]
+    assert (asked["timeMin"], asked["timeMax"]) == (
+        "2026-11-14T15:00:00+00:00",
+        "2026-12-04T15:00:00+00:00",
+    )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"transparency": "transparent"},
+        {"eventType": "workingLocation"},
+        {"eventType": "birthday"},
+        {"attendees": [{"self": True, "responseStatus": "declined"}]},
+        {"extendedProperties": {"private": {"syncCalendar": "anybody's mark"}}},
+        {"start": at(13), "end": at(13)},
+        {"start": {"date": "2026-10-01"}, "end": {"date": "2026-10-02"}},
+        {"start": {"date": "2027-10-01"}, "end": {"date": "2027-10-02"}},
+    ],
+    ids=["free", "a place", "a birthday", "declined", "marked", "an instant", "before", "after"],
+)
+def test_what_takes_no_time_blocks_none(
+    google: Google, calendar: Calendar, google_server: ScriptedGoogle, fields: dict[str, object]
+) -> None:
+    google_server.somebody_writes(calendar, "lunch", **LUNCH)
+    before = google.busy(calendar.id, None, WINDOW)
+    google_server.somebody_writes(calendar, "lunch", **fields)
+
+    after = google.busy(calendar.id, before.token, WINDOW)
+
+    assert before.spans == {"lunch": (AT_LUNCH,)}
+    assert after.spans == {"lunch": ()}
+    assert after.whole is False
+
+
+def test_an_invitation_that_was_accepted_blocks_its_time(
+    google: Google, calendar: Calendar, google_server: ScriptedGoogle
+) -> None:
+    guests = [
+        {"self": True, "responseStatus": "accepted"},
+        {"email": "max@example.com", "responseStatus": "declined"},
+    ]
+    google_server.somebody_writes(calendar, "lunch", **LUNCH, attendees=guests)
+
+    assert google.busy(calendar.id, None, WINDOW).spans == {"lunch": (AT_LUNCH,)}
+
+
+def test_a_busy_time_that_was_removed_is_gone(
+    google: Google, calendar: Calendar, google_server: ScriptedGoogle
+) -> None:
+    google_server.somebody_writes(calendar, "lunch", **LUNCH)
+    token = google.busy(calendar.id, None, WINDOW).token
+    google_server.somebody_removes(calendar, "lunch")
+
+    busy = google.busy(calendar.id, token, WINDOW)
+
+    assert (busy.spans, busy.gone, busy.whole) == ({}, ("lunch",), False)
+    assert {"timeMin", "timeMax"} & set(google_server.asked[-1].query) == set()
+
+
+def test_google_promises_to_call_and_is_told_to_stop(
+    google: Google, calendar: Calendar, google_server: ScriptedGoogle
+) -> None:
+    channel = google.watch(
+        calendar.id, "channel-1", "a token", "https://practice.example/google", 604800
+    )
+    google.stop("channel-1", channel.resource_id)
+
+    watched, stopped = google_server.asked[-2:]
+    assert channel.expires_at == datetime(2026, 11, 18, 11, 6, 40, tzinfo=UTC)
+    assert watched.body == {
+        "id": "channel-1",
+        "type": "web_hook",
+        "address": "https://practice.example/google",
+        "token": "a token",
+        "params": {"ttl": "604800"},
+    }
+    assert stopped.body == {"id": "channel-1", "resourceId": channel.resource_id}
+
+
+def test_a_channel_that_google_has_forgotten_is_stopped(
+    google: Google, google_server: ScriptedGoogle
+) -> None:
+    google_server.will_answer("POST", "channels/stop", refusal(404, "channelIdNotFound"))
+
+    google.stop("channel-1", "of nobody")
+
+    assert google_server.asked[-1].path == "/calendar/v3/channels/stop"
+
+
+def test_an_address_that_google_does_not_accept_is_no_lost_sign_in(
+    google: Google, calendar: Calendar, google_server: ScriptedGoogle
+) -> None:
+    for _ in range(3):  # google-auth asks again with a new token
+        google_server.will_answer("POST", "/watch", refusal(401, "push.webhookUrlUnauthorized"))
+
+    with pytest.raises(Rejected, match="verify the domain"):
+        google.watch(calendar.id, "channel-1", "t", "https://practice.example/google", 60)
