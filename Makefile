@@ -15,7 +15,7 @@ help: ## list what can be made
 run: .venv/runtime ## set up what is missing and serve on 127.0.0.1:8000 (HOST and PORT change that)
 	@exec $(BIN)/flask serve
 
-test: .venv/dev system-packages ## run every test (ARGS="-k feed" for some)
+test: system-packages ## run every test (ARGS="-k feed" for some)
 	@$(BIN)/pytest -n 2 $(ARGS)
 
 lint: .venv/dev ## check style, types and the architecture
@@ -30,11 +30,12 @@ bench: .venv/runtime ## measure the feed, the schedule and imports against what 
 	@$(BIN)/python -m benchmarks.schedule
 	@$(BIN)/python -m benchmarks.imports
 
-soak: .venv/dev system-packages ## run every test with a hundred times the examples
+soak: system-packages ## run every test with a hundred times the examples
 	@HYPOTHESIS_PROFILE=soak $(BIN)/pytest -n 2 $(ARGS)
 
-system-packages: ## install the browser, database server and calendar reader that tests use
+system-packages: .venv/dev ## install the browser, servers and calendar reader that tests use
 	@.ci/system-packages
+	@.ci/node-packages
 
 lock: .venv/uv ## pin the newest versions of all dependencies, for every platform
 	$(BIN)/uv $(LOCK) --output-file .ci/requirements.txt

@@ -10,6 +10,7 @@ pytest_plugins = [
     "tests.browser",
     "tests.readers",
     "tests.variants",
+    "tests.emulator",
     "tests.gateways.scripted_google",
 ]
 
