@@ -45,16 +45,15 @@ _FORGOTTEN = "Google no longer knows what has changed."
 _BUSY = "Google asks us to wait."
 
 # Reasons within a 403 that pass by themselves.
-_LIMITS = {
-    *("rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"),
-    *("dailyLimitExceeded", "calendarUsageLimitsExceeded"),
-}
-_REFUSALS = {
-    "accessNotConfigured": "The Google Calendar API is switched off for this installation. "
-    "Ask your administrator to switch it on in the practice's Google Cloud project.",
-    "push.webhookUrlUnauthorized": "Google does not accept this server's address for its "
-    "messages. The administrator has to verify the domain in the Google Cloud project.",
-}
+_LIMITS = {"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded", "dailyLimitExceeded"}
+_SWITCHED_OFF = (
+    "The Google Calendar API is switched off for this installation. "
+    "Ask your administrator to switch it on in the practice's Google Cloud project."
+)
+_NOT_VERIFIED = (
+    "Google does not accept this server's address for its messages. "
+    "The administrator has to verify the domain in the practice's Google Cloud project."
+)
 # What the methods themselves make sense of.
 _TOLD = {404, 409, 410, 412}
 
@@ -265,10 +264,14 @@ class Google:
 
 
 def _parted(pages: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
-    """The events that are there, and the ids of those that are no more."""
-    items = [item for page in pages for item in page.get("items", [])]
-    there = [item for item in items if item.get("status") != "cancelled"]
-    return there, tuple(item["id"] for item in items if item.get("status") == "cancelled")
+    """The events that are there, and the ids of those that are no more.
+
+    What changes while the pages are read can be told twice: the last word counts.
+    """
+    items = {item["id"]: item for page in pages for item in page.get("items", [])}
+    there = [item for item in items.values() if item.get("status") != "cancelled"]
+    gone = [item["id"] for item in items.values() if item.get("status") == "cancelled"]
+    return there, tuple(gone)
 
 
 def _events(calendar_id: str, entry_id: str = "") -> str:
@@ -308,14 +311,16 @@ def _not_refreshed(error: RefreshError) -> Trouble:
         return Later(OUT_OF_REACH)
     told = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], dict) else {}
     if told.get("error") in {"invalid_client", "unauthorized_client", "deleted_client"}:
-        return Rejected(NOT_KNOWN)
+        return Later(NOT_KNOWN)
     return SignedOut(_SIGNED_OUT)
 
 
 def _trouble(response: requests.Response) -> Trouble:
     status, reason = response.status_code, _reason(response)
-    if reason in _REFUSALS:
-        return Rejected(_REFUSALS[reason])
+    if reason == "accessNotConfigured":  # mends itself as soon as somebody has done it
+        return Later(_SWITCHED_OFF)
+    if reason == "push.webhookUrlUnauthorized":  # a 401, though the sign-in is good
+        return Rejected(_NOT_VERIFIED)
     if status in {408, 429} or status >= 500 or (status == 403 and reason in _LIMITS):
         return Later(_BUSY, _retry_after(response))
     if status == 401:

@@ -18,7 +18,6 @@ from sync_ui.domain.outside import (
     OutsideCalendar,
     Provider,
     Rejected,
-    Span,
     Stale,
     Told,
     Window,
@@ -254,6 +253,22 @@ def test_a_listing_is_read_to_its_last_page_also_over_empty_ones(
     assert google.changes(calendar.id, changes.token).entries == ()
 
 
+def test_of_what_is_told_twice_the_last_word_counts(
+    google: Google, calendar: Calendar, google_server: ScriptedGoogle
+) -> None:
+    there = {"id": "sc0jane", "etag": '"7"', "status": "confirmed"}
+    gone = {"id": "sc0jane", "status": "cancelled"}
+    for first, last in ((there, gone), (gone, there)):
+        page = {"items": [first], "nextPageToken": "1"}
+        google_server.will_answer("GET", "/events", Answer(200, page))
+        google_server.will_answer("GET", "/events", Answer(200, {"items": [last]}))
+
+    removed, revived = (google.changes(calendar.id, None) for _ in range(2))
+
+    assert (removed.entries, removed.gone) == ((), ("sc0jane",))
+    assert (revived.entries, revived.gone) == ((Entry(id="sc0jane", etag='"7"'),), ())
+
+
 def test_a_listing_that_breaks_off_tells_nothing(
     google: Google, calendar: Calendar, google_server: ScriptedGoogle
 ) -> None:
@@ -308,98 +323,6 @@ def test_a_calendar_that_was_removed_is_missing(google: Google) -> None:
         google.busy(calendar_id, None, WINDOW)
     with pytest.raises(Missing):
         google.watch(calendar_id, "channel-1", "t", "https://practice.example/google", 60)
-
-
-def at(hour: int) -> dict[str, str]:
-    """In the zone of New York, in November."""
-    return {"dateTime": f"2026-11-24T{hour:02}:00:00-05:00", "timeZone": "America/New_York"}
-
-
-LUNCH = {"start": at(12), "end": at(13)}
-AT_LUNCH = Span(
-    starts_at=datetime(2026, 11, 24, 17, tzinfo=UTC), ends_at=datetime(2026, 11, 24, 18, tzinfo=UTC)
-)
-
-
-def test_busy_times_are_told_without_a_word_of_what_they_are(
-    google: Google, calendar: Calendar, google_server: ScriptedGoogle
-) -> None:
-    google_server.somebody_writes(calendar, "lunch", **LUNCH, summary="Lunch with Max")
-    days = {"start": {"date": "2026-11-26"}, "end": {"date": "2026-11-28"}}
-    google_server.somebody_writes(calendar, "thanksgiving", **days)
-
-    busy = google.busy(calendar.id, None, WINDOW)
-
-    assert busy.spans == {
-        "lunch": (AT_LUNCH,),
-        "thanksgiving": (
-            Span(
-                starts_at=datetime(2026, 11, 26, 5, tzinfo=UTC),
-                ends_at=datetime(2026, 11, 28, 5, tzinfo=UTC),
-                all_day=True,
-            ),
-        ),
-    }
-    assert (busy.gone, busy.whole) == ((), True)
-    asked = google_server.asked[-1].query
-    assert "summary" not in asked["fields"]
-    assert (asked["timeMin"], asked["timeMax"]) == (
-        "2026-11-14T15:00:00+00:00",
-        "2026-12-04T15:00:00+00:00",
-    )
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"transparency": "transparent"},
-        {"eventType": "workingLocation"},
-        {"eventType": "birthday"},
-        {"attendees": [{"self": True, "responseStatus": "declined"}]},
-        {"extendedProperties": {"private": {"syncCalendar": "anybody's mark"}}},
-        {"start": at(13), "end": at(13)},
-        {"start": {"date": "2026-10-01"}, "end": {"date": "2026-10-02"}},
-        {"start": {"date": "2027-10-01"}, "end": {"date": "2027-10-02"}},
-    ],
-    ids=["free", "a place", "a birthday", "declined", "marked", "an instant", "before", "after"],
-)
-def test_what_takes_no_time_blocks_none(
-    google: Google, calendar: Calendar, google_server: ScriptedGoogle, fields: dict[str, object]
-) -> None:
-    google_server.somebody_writes(calendar, "lunch", **LUNCH)
-    before = google.busy(calendar.id, None, WINDOW)
-    google_server.somebody_writes(calendar, "lunch", **fields)
-
-    after = google.busy(calendar.id, before.token, WINDOW)
-
-    assert before.spans == {"lunch": (AT_LUNCH,)}
-    assert after.spans == {"lunch": ()}
-    assert after.whole is False
-
-
-def test_an_invitation_that_was_accepted_blocks_its_time(
-    google: Google, calendar: Calendar, google_server: ScriptedGoogle
-) -> None:
-    guests = [
-        {"self": True, "responseStatus": "accepted"},
-        {"email": "max@example.com", "responseStatus": "declined"},
-    ]
-    google_server.somebody_writes(calendar, "lunch", **LUNCH, attendees=guests)
-
-    assert google.busy(calendar.id, None, WINDOW).spans == {"lunch": (AT_LUNCH,)}
-
-
-def test_a_busy_time_that_was_removed_is_gone(
-    google: Google, calendar: Calendar, google_server: ScriptedGoogle
-) -> None:
-    google_server.somebody_writes(calendar, "lunch", **LUNCH)
-    token = google.busy(calendar.id, None, WINDOW).token
-    google_server.somebody_removes(calendar, "lunch")
-
-    busy = google.busy(calendar.id, token, WINDOW)
-
-    assert (busy.spans, busy.gone, busy.whole) == ({}, ("lunch",), False)
-    assert {"timeMin", "timeMax"} & set(google_server.asked[-1].query) == set()
 
 
 def test_google_promises_to_call_and_is_told_to_stop(

@@ -67,7 +67,7 @@ def test_whoever_is_told_to_wait_tries_later(
     ("answer", "trouble", "words"),
     [
         (refusal(403, "insufficientPermissions"), SignedOut, "permission"),
-        (refusal(403, "accessNotConfigured"), Rejected, "Ask your administrator"),
+        (refusal(403, "accessNotConfigured"), Later, "Ask your administrator"),
         (refusal(403, "requiredAccessLevel"), Rejected, "requiredAccessLevel"),
         (refusal(400, "invalid"), Rejected, "invalid"),
         (Answer(302, headers={"Location": "http://127.0.0.1:9/"}), Rejected, "302"),
@@ -125,7 +125,7 @@ def test_a_practice_that_google_does_not_know_is_told(google_server: ScriptedGoo
 
     with (
         signed_in(stranger, google_server.tokens) as google,
-        pytest.raises(Rejected, match="administrator"),
+        pytest.raises(Later, match="administrator"),
     ):
         google.calendars()
 

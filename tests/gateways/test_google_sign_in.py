@@ -8,6 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+from google.oauth2.credentials import Credentials
+from googleapiclient.discovery import build
 
 from sync_ui.domain.outside import (
     Copy,
@@ -139,6 +141,26 @@ def test_what_is_put_there_is_listed_and_removed(google_emulator: Emulator) -> N
             (Span(starts_at=TUESDAY, ends_at=TUESDAY + timedelta(minutes=50)),)
         ]
         assert google.changes("primary", None).entries == ()
+
+
+def test_googles_own_client_reads_what_is_put_there(google_emulator: Emulator) -> None:
+    with anna(google_emulator) as google:
+        google.put("primary", JANE, None)
+        client = build(
+            "calendar",
+            "v3",
+            credentials=Credentials(google.tokens.access),
+            client_options={"api_endpoint": google_emulator.app.at.api},
+            static_discovery=True,
+        )
+        with client:
+            found = client.events().list(calendarId="primary").execute()["items"]
+        for event in found:
+            google.remove("primary", event["id"], None)
+
+    assert [(each["summary"], each["start"]["dateTime"]) for each in found] == [
+        ("J.S.", "2026-11-24T15:00:00Z")
+    ]
 
 
 def test_more_events_than_fit_a_page_are_all_listed(
