@@ -5,6 +5,7 @@ Nonsense refuses to start, with a sentence.
 """
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,12 +20,16 @@ ROOT = Path(__file__).parent.parent
 
 Network = IPv4Network | IPv6Network
 
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """The settings of one installation; `base_url` has no slash at its end.
 
     `feed_memory` is in megabytes, for all `processes` of the web server together.
+    `allow_private_addresses` are names, addresses and networks of calendar servers
+    that need not be public.
     """
 
     data_dir: Path
@@ -34,6 +39,7 @@ class Config:
     smtp_url: str | None = field(default=None, repr=False)
     mail_from: str | None = None
     trusted_proxies: tuple[Network, ...] = ()
+    allow_private_addresses: tuple[str, ...] = ()
     processes: int = 1
     feed_memory: int = 256
 
@@ -63,6 +69,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
         smtp_url=_address(environ, "SYNC_SMTP_URL", {"smtp", "smtps"}),
         mail_from=_mail_from(environ),
         trusted_proxies=_networks(environ, "SYNC_TRUSTED_PROXIES"),
+        allow_private_addresses=_hosts_and_networks(environ, "SYNC_ALLOW_PRIVATE_ADDRESSES"),
         processes=_number(environ, "SYNC_PROCESSES", 1, 64),
         feed_memory=_number(environ, "SYNC_FEED_MEMORY", 256, 1_000_000),
     )
@@ -183,3 +190,23 @@ def _networks(environ: Mapping[str, str], name: str) -> tuple[Network, ...]:
         return tuple(ip_network(network) for network in given)
     except ValueError:
         raise CannotStart(f"{name} must be addresses or networks, such as 10.0.0.0/8.") from None
+
+
+def _hosts_and_networks(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    given = (_read(environ, name) or "").replace(",", " ").lower().split()
+    if not all(_is_host_or_network(text) for text in given):
+        raise CannotStart(
+            f"{name} must be host names, addresses or networks,"
+            " such as nas.home.arpa or 192.168.1.0/24."
+        )
+    return tuple(text.rstrip(".") for text in given)
+
+
+def _is_host_or_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        labels = text.rstrip(".").split(".")
+        # What ends in a number is an address, though a wrong one.
+        return not labels[-1].isdigit() and all(map(_LABEL.fullmatch, labels))
+    return True

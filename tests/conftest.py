@@ -7,6 +7,7 @@ import hypothesis
 pytest_plugins = [
     "tests.practice",
     "tests.postgresql",
+    "tests.radicale",
     "tests.browser",
     "tests.readers",
     "tests.variants",

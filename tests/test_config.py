@@ -56,6 +56,13 @@ def test_a_setting_can_stand_in_a_file(tmp_path: Path) -> None:
     assert "secret" not in repr(found)
 
 
+def test_calendar_servers_need_not_be_public_where_they_are_named(tmp_path: Path) -> None:
+    found = load(tmp_path, SYNC_ALLOW_PRIVATE_ADDRESSES="NAS.home.arpa., 192.168.1.0/24,::1")
+
+    assert load(tmp_path).allow_private_addresses == ()
+    assert found.allow_private_addresses == ("nas.home.arpa", "192.168.1.0/24", "::1")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -74,6 +81,11 @@ def test_a_setting_can_stand_in_a_file(tmp_path: Path) -> None:
         ("SYNC_SMTP_URL", "smtp://mail.example.com"),
         ("SYNC_MAIL_FROM", "nobody"),
         ("SYNC_TRUSTED_PROXIES", "everyone"),
+        ("SYNC_ALLOW_PRIVATE_ADDRESSES", "https://nas.home.arpa"),
+        ("SYNC_ALLOW_PRIVATE_ADDRESSES", "192.168.1.0/33"),
+        ("SYNC_ALLOW_PRIVATE_ADDRESSES", "192.168.1.1/24"),
+        ("SYNC_ALLOW_PRIVATE_ADDRESSES", "192.168.1.300"),
+        ("SYNC_ALLOW_PRIVATE_ADDRESSES", "nas..home"),
         ("SYNC_PROCESSES", "0"),
         ("SYNC_PROCESSES", "four"),
         ("SYNC_FEED_MEMORY", "-1"),

@@ -249,7 +249,7 @@ def _alone(override: VEvent) -> Entry:
 def _occurrence(override: VEvent, series: Time) -> Occurrence:
     assert override.replaces is not None
     return Occurrence(
-        original=_original(override.replaces, series),
+        original=original(override.replaces, series),
         starts=override.start.value,
         ends=override.ends,
         zone=override.start.zone,
@@ -262,10 +262,10 @@ def _occurrence(override: VEvent, series: Time) -> Occurrence:
 
 
 def _on_series(times: tuple[Time, ...], series: Time) -> tuple[datetime | date, ...]:
-    return tuple(dict.fromkeys(_original(each, series) for each in times))
+    return tuple(dict.fromkeys(original(each, series) for each in times))
 
 
-def _original(found: Time, series: Time) -> datetime | date:
+def original(found: Time, series: Time) -> datetime | date:
     """A time as the series itself tells it: on its clocks, or as a day.
 
     Programs write a day where the series has times, and the reverse.

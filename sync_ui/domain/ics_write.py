@@ -244,10 +244,15 @@ _ESCAPES = str.maketrans({"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n"})
 
 
 def _escape(text: str) -> str:
-    if not text.isprintable():
-        text = _SPACES.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
-        text = _FORBIDDEN.sub("", text)
-    return text.translate(_ESCAPES)
+    return cleaned(text).translate(_ESCAPES)
+
+
+def cleaned(text: str) -> str:
+    """The text as it can be written, and read again."""
+    if text.isprintable():
+        return text
+    text = _SPACES.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return _FORBIDDEN.sub("", text)
 
 
 def _fold(line: str) -> str:

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Protocol
 
 from sync_ui.domain.event import Event
+from sync_ui.domain.ics_write import cleaned
 
 # Google's limit for the longest text that it keeps whole; nobody allows less.
 LONGEST_TEXT = 8192
@@ -67,9 +68,9 @@ def told(event: Event) -> Told:
     return Told(
         starts=event.starts,
         ends=event.ends,
-        summary=event.summary,
-        location=event.location,
-        description="\n".join(dict.fromkeys(lines))[:LONGEST_TEXT],
+        summary=cleaned(event.summary),
+        location=cleaned(event.location),
+        description=cleaned("\n".join(dict.fromkeys(lines)))[:LONGEST_TEXT],
         free=event.cancelled,
     )
 
