@@ -22,6 +22,7 @@ MARK = "X-SYNC-CALENDAR"
 LONGEST = 256 * 1024  # bytes of one entry
 MOST_EVENTS = 1_000  # a series with its changed occurrences
 
+_DECLINED = re.compile(r';PARTSTAT="?DECLINED\b', re.IGNORECASE)
 _OWN_ID = re.compile(r"[a-v0-9]{5,64}")
 
 
@@ -212,7 +213,7 @@ def _declined(component: Component, own_addresses: Collection[str]) -> bool:
     """Whether the account, or the only one who was asked, will not come."""
     attendees = component.all("ATTENDEE")
     asked = [each for each in attendees if _address(each) in own_addresses] or attendees
-    return len(asked) == 1 and asked[0].parameter("PARTSTAT").upper() == "DECLINED"
+    return len(asked) == 1 and bool(_DECLINED.search(asked[0].content))
 
 
 def _address(attendee: Property) -> str:
