@@ -94,7 +94,8 @@ class ScriptedGoogle:
         return Tokens("refresh-1")
 
     def calendar(self, name: str, **more: Any) -> Calendar:
-        made = Calendar(f"c{len(self.calendars) + 1}@group.calendar.example", name, **more)
+        # With what an address has to quote, as the ids of Google's own holidays have.
+        made = Calendar(f"c{len(self.calendars) + 1}#own@group.calendar.example", name, **more)
         self.calendars[made.id] = made
         return made
 

@@ -6,6 +6,7 @@ answers come from the tests' own server, which follows Google's guides.
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -48,6 +49,15 @@ VACATION = Copy(
     id="sc0vacation",
     mark="ourmark",
     told=Told(starts=date(2026, 12, 24), ends=date(2026, 12, 27), summary="Time off", free=True),
+)
+VIENNA = ZoneInfo("Europe/Vienna")
+IN_VIENNA = replace(
+    JANE,
+    told=replace(
+        JANE.told,
+        starts=datetime(2026, 11, 24, 16, tzinfo=VIENNA),
+        ends=datetime(2026, 11, 24, 17, tzinfo=VIENNA),
+    ),
 )
 MOVED = replace(
     JANE,
@@ -93,7 +103,9 @@ def test_a_calendar_is_made_in_the_zone_of_the_practice(
     assert google_server.calendars[made.id].zone == "Europe/Vienna"
 
 
-@pytest.mark.parametrize("copy", [JANE, VACATION], ids=["at a time", "for days"])
+@pytest.mark.parametrize(
+    "copy", [JANE, VACATION, IN_VIENNA], ids=["at a time", "for days", "in another zone"]
+)
 def test_what_was_put_there_is_read_again(google: Google, calendar: Calendar, copy: Copy) -> None:
     assert google.get(calendar.id, copy.id) is None
 
