@@ -175,8 +175,10 @@ class Google:
         pages = self._listed(calendar_id, query, token)
         zone = pages[-1].get("timeZone", "UTC")
         there, gone = _parted(pages)
+        spans = {item["id"]: tuple(google_events.spans(item, zone, window)) for item in there}
         return Busy(
-            spans={item["id"]: tuple(google_events.spans(item, zone, window)) for item in there},
+            # What takes no time tells something only to whoever knew of it.
+            spans={each: taken for each, taken in spans.items() if taken or token},
             gone=gone,
             token=pages[-1].get("nextSyncToken", ""),
             whole=not token,

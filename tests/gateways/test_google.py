@@ -17,7 +17,6 @@ from sync_ui.domain.outside import (
     Later,
     Missing,
     OutsideCalendar,
-    Provider,
     Rejected,
     Stale,
     Told,
@@ -74,12 +73,6 @@ def calendar(google_server: ScriptedGoogle) -> Calendar:
 
 def entry(copy: Copy, etag: str) -> Entry:
     return Entry(id=copy.id, etag=etag, mark=copy.mark, told=copy.told)
-
-
-def test_it_is_a_provider(google: Google) -> None:
-    provider: Provider = google
-
-    assert provider.calendars() == []
 
 
 def test_calendars_are_listed_with_what_may_be_done_there(
@@ -181,20 +174,6 @@ def test_an_event_that_somebody_changed_is_not_overwritten(
     assert calendar.events[JANE.id]["summary"] == "Jane, moved by hand"
 
 
-def test_an_event_that_is_gone_is_not_overwritten(google: Google, calendar: Calendar) -> None:
-    with pytest.raises(Stale):
-        google.put(calendar.id, JANE, '"1"')
-
-
-def test_an_event_that_stands_there_is_not_made_again(google: Google, calendar: Calendar) -> None:
-    etag = google.put(calendar.id, JANE, None)
-
-    with pytest.raises(Stale):
-        google.put(calendar.id, MOVED, None)
-
-    assert google.get(calendar.id, JANE.id) == entry(JANE, etag)
-
-
 def test_an_event_that_was_removed_stands_up_again(
     google: Google, calendar: Calendar, google_server: ScriptedGoogle
 ) -> None:
@@ -222,32 +201,6 @@ def test_an_event_revived_by_somebody_at_the_same_moment_is_left_to_them(
 
     with pytest.raises(Stale):
         google.put(calendar.id, JANE, None)
-
-
-def test_removing_twice_is_removing_once(google: Google, calendar: Calendar) -> None:
-    etag = google.put(calendar.id, JANE, None)
-
-    google.remove(calendar.id, JANE.id, etag)
-    google.remove(calendar.id, JANE.id, etag)
-    google.remove(calendar.id, "sc0neverwas", None)
-
-    assert google.get(calendar.id, JANE.id) is None
-
-
-def test_changes_tell_everything_first_and_then_only_what_changed(
-    google: Google, calendar: Calendar, google_server: ScriptedGoogle
-) -> None:
-    jane = google.put(calendar.id, JANE, None)
-    vacation = google.put(calendar.id, VACATION, None)
-    everything = google.changes(calendar.id, None)
-    nothing = google.changes(calendar.id, everything.token)
-    google.remove(calendar.id, JANE.id, jane)
-    removed = google.changes(calendar.id, everything.token)
-
-    assert everything.entries == (entry(JANE, jane), entry(VACATION, vacation))
-    assert (everything.gone, everything.whole) == ((), True)
-    assert (nothing.entries, nothing.gone, nothing.whole) == ((), (), False)
-    assert (removed.entries, removed.gone, removed.whole) == ((), (JANE.id,), False)
 
 
 def test_a_listing_is_read_to_its_last_page_also_over_empty_ones(
