@@ -98,6 +98,7 @@ def running(config: Config) -> Iterator[Flask]:
         yield app
         db.session.remove()
         db.engine.dispose()
+        app.extensions["huey"].storage.close()
 
 
 @dataclass(frozen=True)

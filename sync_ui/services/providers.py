@@ -17,6 +17,7 @@ from sync_ui.domain.outside import (
 )
 from sync_ui.errors import Invalid, Unavailable
 from sync_ui.gateways.caldav import CalDav
+from sync_ui.gateways.guarded import Guarded
 from sync_ui.models import Connection, ProviderName
 from sync_ui.models.installation import current
 from sync_ui.services import practice, sealing
@@ -56,8 +57,9 @@ def init_app(app: Flask) -> None:
 
 
 def _caldav(login: Login) -> Provider:
-    allowed = current().config.allow_private_addresses
-    return CalDav(login.server, login.name, login.credentials["password"], allowed=allowed)
+    line = Guarded(current().config.allow_private_addresses)
+    password, zone = login.credentials["password"], practice.get().zone
+    return CalDav(line, login.server, login.name, password, zone=zone)
 
 
 def open_login(login: Login) -> Provider:

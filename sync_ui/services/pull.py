@@ -124,14 +124,13 @@ class _Reading:
             )
             for each in seen
         ]
-        for meaning, count in Counter(means.values()).items():
-            if meaning in _DID:
-                steps.note(self._session, connection.id, _DID[meaning], count)
+        note(self._session, connection, Counter(means.values()))
         if changes.whole:
             steps.note(self._session, connection.id, Did.READ_WHOLE, len(changes.entries))
         connection.token, connection.answer = changes.token, None
         self._session.flush()
-        made = [proposal.id for proposal in proposals if proposal is not None]
+        # No rule cancels: of a removal somebody is always asked.
+        made = [each.id for each in proposals if each and each.kind is ProposalKind.MOVE]
         return Pulled(tuple(made) if rule is Rule.FOLLOW else ())
 
     def _meaning(self, entry_id: str, entry: Entry | None) -> Found:
@@ -139,6 +138,13 @@ class _Reading:
         past = entry is not None and is_past(entry.told, self._window[0])
         base = copies.base(self._known.get(entry_id))
         return reconcile.found(wanted.told if wanted else None, base, entry, past=past)
+
+
+def note(session: Session, connection: Connection, means: Mapping[Found, int]) -> None:
+    """In the log of the connection, how often each was found."""
+    for meaning, count in means.items():
+        if meaning in _DID:
+            steps.note(session, connection.id, _DID[meaning], count)
 
 
 def is_past(told: Told | None, window_starts: datetime) -> bool:
@@ -182,6 +188,7 @@ def settle(
         close(session, copy, Outcome.WITHDRAWN)
         told = entry.told if entry else None
         copy.digest, copy.when = (told.digest, told.when) if told else (OTHER, "")
+        copy.attempts, copy.next_at, copy.trouble = 0, None, ""
         return None
     copy.digest = OTHER
     if meaning is Found.OVERTAKEN:

@@ -186,6 +186,7 @@ class Push:
                 return
             rule = Rule.ASK if connection.rule is Rule.FOLLOW else connection.rule
             pull.settle(session, connection, copy, duty.entry_id, meaning, entry, wanted, rule)
+            pull.note(session, connection, {meaning: 1})
 
     def _fail(self, duty: Duty, trouble: Rejected | Later) -> None:
         """Later again; parked in the end, so that the others go on."""
