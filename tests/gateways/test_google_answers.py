@@ -11,6 +11,7 @@ from sync_ui.domain.outside import (
     Rejected,
     SignedOut,
     Told,
+    Trouble,
 )
 from sync_ui.gateways.google import Google
 from sync_ui.gateways.google_sign_in import Tokens
@@ -170,3 +171,23 @@ def test_tokens_and_secrets_are_in_no_text_of_ours(
 
     assert repr(google.tokens).startswith("Tokens(expires_at=")
     assert "secret" not in repr(google_server.app)
+
+
+def test_what_goes_wrong_reaches_the_log_without_a_name(
+    google: Google,
+    calendar: Calendar,
+    google_server: ScriptedGoogle,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    for answer in (refusal(412, "conditionNotMet"), refusal(500, "backendError")):
+        google_server.will_answer("POST", "/events", answer)
+        with pytest.raises(Trouble) as caught:
+            google.put(calendar.id, JANE, None)
+        assert calendar.id not in str(caught.value)
+    google_server.access_tokens.clear()
+    google_server.refresh_tokens.clear()
+    with pytest.raises(SignedOut):
+        google.calendars()
+
+    assert caplog.messages == ["Refreshing credentials due to a 401 response. Attempt 1/2."]
