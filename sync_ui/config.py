@@ -40,6 +40,8 @@ class Config:
     mail_from: str | None = None
     trusted_proxies: tuple[Network, ...] = ()
     allow_private_addresses: tuple[str, ...] = ()
+    google_client_id: str | None = None
+    google_client_secret: str | None = field(default=None, repr=False)
     processes: int = 1
     feed_memory: int = 256
 
@@ -61,6 +63,7 @@ def is_loopback(host: str) -> bool:
 def load(environ: Mapping[str, str] = os.environ) -> Config:
     """Read the settings. Raises CannotStart with a sentence for nonsense."""
     data_dir = Path(_read(environ, "SYNC_DATA_DIR") or ROOT / "instance").absolute()
+    google_id, google_secret = _google_client(environ)
     return Config(
         data_dir=data_dir,
         base_url=_base_url(environ, data_dir),
@@ -70,6 +73,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
         mail_from=_mail_from(environ),
         trusted_proxies=_networks(environ, "SYNC_TRUSTED_PROXIES"),
         allow_private_addresses=_hosts_and_networks(environ, "SYNC_ALLOW_PRIVATE_ADDRESSES"),
+        google_client_id=google_id,
+        google_client_secret=google_secret,
         processes=_number(environ, "SYNC_PROCESSES", 1, 64),
         feed_memory=_number(environ, "SYNC_FEED_MEMORY", 256, 1_000_000),
     )
@@ -85,6 +90,14 @@ def _read(environ: Mapping[str, str], name: str) -> str | None:
         return Path(path).read_text().strip() or None
     except (OSError, UnicodeDecodeError):
         raise CannotStart(f"the file that {name}_FILE names cannot be read.") from None
+
+
+def _google_client(environ: Mapping[str, str]) -> tuple[str | None, str | None]:
+    names = "SYNC_GOOGLE_CLIENT_ID", "SYNC_GOOGLE_CLIENT_SECRET"
+    client_id, secret = (_read(environ, name) for name in names)
+    if bool(client_id) != bool(secret):
+        raise CannotStart(f"{' and '.join(names)} belong together; set both or neither.")
+    return client_id, secret
 
 
 def _number(environ: Mapping[str, str], name: str, usual: int, most: int) -> int:

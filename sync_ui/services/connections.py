@@ -8,9 +8,16 @@ from sqlalchemy.orm import Session
 from sync_ui import clock
 from sync_ui.domain import display
 from sync_ui.domain.event import Choices, DisplayMode, Telehealth
-from sync_ui.domain.outside import OutsideCalendar
+from sync_ui.domain.outside import (
+    Missing,
+    OutsideCalendar,
+    Provider,
+    Rejected,
+    SignedOut,
+    Trouble,
+)
 from sync_ui.domain.reconcile import Rule
-from sync_ui.errors import Conflict, Invalid, NotFound
+from sync_ui.errors import Conflict, Invalid, NotFound, Unavailable
 from sync_ui.models import (
     BusyCalendar,
     Calendar,
@@ -175,7 +182,12 @@ def sign_in_again(actor: Actor, connection_id: int, secrets: Credentials) -> Con
     """
     connection = one(actor, connection_id)
     login = Login(connection.provider, connection.account, connection.server, secrets)
-    providers.look_around(login)
+    provider, outside_id = providers.open_login(login), connection.outside_id
+    db.session.rollback()
+    if connection.state is ConnectionState.LOST:
+        providers.look_around(login)
+    elif not _is_there(provider, outside_id):
+        raise Invalid("This does not open the account that was connected. Check the password.")
     with transaction() as session:
         connection = one(actor, connection_id)
         providers.seal(connection, secrets)
@@ -326,17 +338,34 @@ def _refuse_second(calendar: Calendar, login: Login) -> None:
 
 
 def _place(account: Account, calendar: Calendar, outside_id: str) -> OutsideCalendar:
-    """Where to write. One that a connection wrote to before is taken again by its name."""
+    """Where to write: the one that was chosen, else the one that was written to before, else a
+    new one.
+    """
     if outside_id:
         for found in account.calendars:
             if found.id == outside_id and found.writable:
                 return found
         raise Invalid("Choose a calendar of the list, or let a new one be made.")
+    provider = providers.open_login(account.login)
+    for earlier in reversed(of_calendar(calendar.id, ended=True)):
+        if earlier.provider is account.login.provider and _is_there(provider, earlier.outside_id):
+            return OutsideCalendar(earlier.outside_id, earlier.outside_name, writable=True)
     name = _calendar_name(calendar)
     for found in account.calendars:
         if found.name == name and found.writable:
             return found
-    return ask(lambda: providers.open_login(account.login).make_calendar(name))
+    db.session.rollback()
+    return ask(lambda: provider.make_calendar(name))
+
+
+def _is_there(provider: Provider, outside_id: str) -> bool:
+    try:
+        provider.changes(outside_id, None)
+    except (Missing, Rejected, SignedOut):
+        return False
+    except Trouble as trouble:
+        raise Unavailable(str(trouble)) from None
+    return True
 
 
 def _calendar_name(calendar: Calendar) -> str:

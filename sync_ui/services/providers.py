@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from flask import Flask, current_app
@@ -17,12 +18,16 @@ from sync_ui.domain.outside import (
 )
 from sync_ui.errors import Invalid, Unavailable
 from sync_ui.gateways.caldav import CalDav
+from sync_ui.gateways.google import Google
+from sync_ui.gateways.google_sign_in import App, Endpoints, Tokens
 from sync_ui.gateways.guarded import Guarded
 from sync_ui.models import Connection, ProviderName
 from sync_ui.models.installation import current
 from sync_ui.services import practice, sealing
 
 Credentials = dict[str, str]
+
+GOOGLE_ACCOUNT = "Google"
 
 LONGEST_ADDRESS = 2000
 LONGEST_USER = 200
@@ -53,13 +58,48 @@ Opener = Callable[[Login], Provider]
 
 def init_app(app: Flask) -> None:
     """`app.extensions["providers"]` opens an account at each of them; it calls nobody."""
-    app.extensions["providers"] = {ProviderName.CALDAV: _caldav}
+    app.extensions["providers"] = {ProviderName.CALDAV: _caldav, ProviderName.GOOGLE: _google}
+    app.extensions["google"] = Endpoints()
 
 
 def _caldav(login: Login) -> Provider:
     line = Guarded(current().config.allow_private_addresses)
     password, zone = login.credentials["password"], practice.get().zone
     return CalDav(line, login.server, login.name, password, zone=zone)
+
+
+def google_app() -> App:
+    """The practice's client at Google. Raises Invalid if it has none."""
+    config = current().config
+    if not config.google_client_id or not config.google_client_secret:
+        raise Invalid("Your practice has no client at Google yet. Ask your administrator.")
+    at: Endpoints = current_app.extensions["google"]
+    return App(config.google_client_id, config.google_client_secret, at)
+
+
+def google_login(tokens: Tokens) -> Login:
+    """What Google calls the account, its permissions do not tell."""
+    return Login(ProviderName.GOOGLE, GOOGLE_ACCOUNT, "", _as_credentials(tokens))
+
+
+def _google(login: Login) -> Provider:
+    found = login.credentials
+    ends = found.get("expires_at")
+    expires_at = datetime.fromisoformat(ends) if ends else None
+    return Google(google_app(), Tokens(found["refresh"], found.get("access", ""), expires_at))
+
+
+def _as_credentials(tokens: Tokens) -> Credentials:
+    expires_at = tokens.expires_at.isoformat() if tokens.expires_at else ""
+    return {"refresh": tokens.refresh, "access": tokens.access, "expires_at": expires_at}
+
+
+def renewed(provider: Provider, before: Credentials) -> Credentials | None:
+    """The credentials as they are after some calls, if they are not as before."""
+    if not isinstance(provider, Google):
+        return None
+    after = _as_credentials(provider.tokens)
+    return after if after != before else None
 
 
 def open_login(login: Login) -> Provider:
@@ -106,6 +146,11 @@ def caldav_login(server: str, user: str, password: str) -> Login:
 def look_around(login: Login) -> Account:
     """Signs in; nothing is stored. Raises Invalid and Unavailable, with what is wrong."""
     return Account(login, tuple(ask(open_login(login).calendars)))
+
+
+def own_calendars_only(login: Login) -> Account:
+    """An account whose permission shows no calendar but those that we make."""
+    return Account(login, ())
 
 
 def ask(call: Callable[[], _Told]) -> _Told:

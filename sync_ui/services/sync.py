@@ -27,6 +27,7 @@ from sync_ui.models import (
 from sync_ui.services import busy, cleaning, copies, leases, mail, proposals, providers, steps
 from sync_ui.services.access import WORKER
 from sync_ui.services.leases import Lease, LeaseLost
+from sync_ui.services.providers import Credentials
 from sync_ui.services.pull import pull
 from sync_ui.services.push import Push
 from sync_ui.services.steps import Did
@@ -111,14 +112,22 @@ def run_until_done(connection_id: int) -> Passed | None:
 
 def _work(lease: Lease, connection: Connection) -> bool:
     """Whether more is left to do at once."""
-    provider = providers.open_(connection)
+    login = providers.login_of(connection)
     state, direction = connection.state, connection.direction
     db.session.rollback()
+    provider = providers.open_login(login)
     if state is ConnectionState.LEAVING:
         return cleaning.clean(lease, provider)
-    if direction is Direction.TWO_WAY and _read(lease, provider):
-        return False
-    return Push(lease, provider).push()
+    stopped = direction is Direction.TWO_WAY and _read(lease, provider)
+    more = not stopped and Push(lease, provider).push()
+    _keep(lease, providers.renewed(provider, login.credentials))
+    return more
+
+
+def _keep(lease: Lease, renewed: Credentials | None) -> None:
+    if renewed is not None:
+        with lease.writing() as (_, connection):
+            providers.seal(connection, renewed)
 
 
 def _read(lease: Lease, provider: Provider) -> bool:
