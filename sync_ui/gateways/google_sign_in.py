@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 from google_auth_oauthlib.flow import Flow
-from oauthlib.oauth2 import InvalidClientError, OAuth2Error
+from oauthlib.oauth2 import InvalidClientError, MissingTokenError, OAuth2Error
 
 from sync_ui.domain.outside import Later, Rejected, SignedOut
 
@@ -110,7 +110,8 @@ class SignIn:
             )
         if not token.get("refresh_token"):
             raise SignedOut("Google gave no lasting permission. Connect again.")
-        expires_at = datetime.fromtimestamp(token["expires_at"], UTC)
+        ends = token.get("expires_at")
+        expires_at = datetime.fromtimestamp(ends, UTC) if ends else None
         return Tokens(token["refresh_token"], token["access_token"], expires_at)
 
     def _exchanged(self, code: str, verifier: str) -> dict[str, Any]:
@@ -124,6 +125,8 @@ class SignIn:
             )
         except InvalidClientError:
             raise Rejected(NOT_KNOWN) from None
+        except MissingTokenError:  # neither a yes nor a no: Google is out of order
+            raise Later(OUT_OF_REACH) from None
         except OAuth2Error:
             raise SignedOut("Google did not accept the sign-in. Connect again.") from None
         except requests.RequestException:

@@ -32,7 +32,7 @@ from sync_ui.gateways.google_sign_in import (
     revoke,
 )
 from tests.emulator import REDIRECT, Emulator
-from tests.gateways.scripted_google import ScriptedGoogle, signed_in
+from tests.gateways.scripted_google import Answer, ScriptedGoogle, signed_in
 
 TUESDAY = datetime(2026, 11, 24, 15, tzinfo=UTC)
 WINDOW = Window(TUESDAY - timedelta(days=1), TUESDAY + timedelta(days=1))
@@ -236,6 +236,16 @@ def test_an_answer_that_is_no_yes_asks_google_for_nothing(
         finish(sign_in, **answer)
 
     assert google_server.asked == []
+
+
+def test_a_google_that_is_out_of_order_is_for_later(
+    sign_in: SignIn, google_server: ScriptedGoogle
+) -> None:
+    for answer in (Answer(503, "<html>"), Answer(200, {})):
+        google_server.will_answer("POST", "/token", answer)
+
+        with pytest.raises(Later):
+            finish(sign_in, code="code-1")
 
 
 def test_a_google_that_is_away_is_for_later(sign_in: SignIn) -> None:
