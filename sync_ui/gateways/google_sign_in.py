@@ -125,12 +125,11 @@ class SignIn:
             )
         except InvalidClientError:
             raise Rejected(NOT_KNOWN) from None
-        except MissingTokenError:  # neither a yes nor a no: Google is out of order
+        # Neither a yes nor a no, or nonsense, or nothing.
+        except (MissingTokenError, ValueError, requests.RequestException):
             raise Later(OUT_OF_REACH) from None
         except OAuth2Error:
             raise SignedOut("Google did not accept the sign-in. Connect again.") from None
-        except requests.RequestException:
-            raise Later(OUT_OF_REACH) from None
         return token
 
     def _flow(self, scopes: tuple[str, ...] | None) -> Any:
