@@ -160,9 +160,11 @@ class Guarded:
         target = (place.path or "/") + (f"?{place.query}" if place.query else "")
         whole = False
         try:
-            with _cut_off(line, self._whole):
+            with _cut_off(self._whole) as watched:
                 if line.sock is None:
                     line.sock = self._dialled(place)
+                # `line` forgets it as soon as the answer announces its last word.
+                watched.append(line.sock)
                 line.sock.settimeout(self._pause)
                 line.request(method, target, body or None, dict(headers))
                 response = line.getresponse()
@@ -231,24 +233,23 @@ class Guarded:
 
 
 @contextmanager
-def _cut_off(line: HTTPConnection, seconds: float) -> Iterator[None]:
+def _cut_off(seconds: float) -> Iterator[list[socket.socket]]:
     """However slowly the other side goes on talking: after so many seconds it is over."""
-    until = time.monotonic() + seconds
+    until, watched = time.monotonic() + seconds, list[socket.socket]()
 
     def cut() -> None:
-        found = line.sock
-        if found is not None:
+        for line in watched:
             try:
                 # Not that of SSLSocket, which takes TLS away from under who reads.
-                socket.socket.shutdown(found, socket.SHUT_RDWR)
+                socket.socket.shutdown(line, socket.SHUT_RDWR)
             except OSError:
-                return  # it has ended by itself
+                continue  # it has ended by itself
 
     watch = threading.Timer(seconds, cut)
     watch.daemon = True
     watch.start()
     try:
-        yield
+        yield watched
         if time.monotonic() >= until:
             raise TimeoutError
     finally:

@@ -431,20 +431,25 @@ class ProviderContract:
         assert (found.gone, found.whole) == ((), True)
 
     @pytest.mark.parametrize(
-        "change", [{"free": True}, {"cancelled": True}, {"declined": True}], ids=str
+        "changed",
+        [
+            Personal("e", wall(1, 10), wall(1, 11), free=True),
+            Personal("e", wall(1, 10), wall(1, 11), cancelled=True),
+            Personal("e", wall(1, 10), wall(1, 11), declined=True),
+        ],
+        ids=["free", "cancelled", "declined"],
     )
     def test_what_is_free_cancelled_or_declined_takes_no_time(
         self,
         provider: Provider,
         elsewhere: Elsewhere,
         calendar: OutsideCalendar,
-        change: dict[str, bool],
+        changed: Personal,
     ) -> None:
-        event = Personal("e", wall(1, 10), wall(1, 11))
-        elsewhere.have(calendar.id, event)
+        elsewhere.have(calendar.id, Personal("e", wall(1, 10), wall(1, 11)))
         known = provider.busy(calendar.id, None, WINDOW)
 
-        elsewhere.have(calendar.id, replace(event, **change))
+        elsewhere.have(calendar.id, changed)
         found = provider.busy(calendar.id, known.token, WINDOW)
 
         assert list(known.spans.values()) == [(span(1, 9),)]

@@ -21,7 +21,7 @@ from sync_ui.domain.outside import (
     Told,
 )
 from sync_ui.domain.outside_ics import write
-from sync_ui.gateways.caldav import CalDav
+from sync_ui.gateways.caldav import AT_ONCE, CalDav
 from sync_ui.gateways.guarded import Guarded
 from tests.gateways.contract import (
     BERLIN,
@@ -231,7 +231,7 @@ def test_many_writers_of_one_entry_have_one_winner(
 def test_a_calendar_of_many_entries_is_read_in_parts(
     provider: CalDav, calendar: OutsideCalendar
 ) -> None:
-    written = {f"sc{number:05}" for number in range(120)}
+    written = {f"sc{number:05}" for number in range(AT_ONCE + 5)}
     for entry_id in written:
         provider.put(calendar.id, replace(COPY, id=entry_id), None)
 

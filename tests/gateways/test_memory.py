@@ -98,8 +98,11 @@ def test_a_write_whose_answer_is_lost_has_happened(memory: Memory, calendar_id: 
 
 def test_somebody_can_be_quicker_than_a_write(memory: Memory, calendar_id: str) -> None:
     etag = memory.put(calendar_id, COPY, None)
-    memory.before_write = lambda: memory.edit(calendar_id, COPY.id, TUESDAY) and None
 
+    def somebody() -> None:
+        memory.edit(calendar_id, COPY.id, TUESDAY)
+
+    memory.before_write = somebody
     with pytest.raises(Stale):
         memory.put(calendar_id, replace(COPY, told=replace(MONDAY, summary="A.B.")), etag)
 
