@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,7 +96,8 @@ class Guarded:
     """Calls one server after the other; for one thread.
 
     `allowed` are host names, addresses and networks that need not be public,
-    at which http and any port will do. Connections are kept until `close`.
+    at which http and any port will do. Connections are kept until `close`, or for
+    as long as this is.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Guarded:
         self._hosts, self._networks = _hosts_and_networks(allowed)
         self._longest, self._pause, self._whole = longest, pause, whole
         self._lines: dict[tuple[str, str, int], HTTPConnection] = {}
+        weakref.finalize(self, _hang_up, self._lines)
 
     def ask(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b""
@@ -135,8 +138,7 @@ class Guarded:
             raise Later(UNREACHABLE) from None
 
     def close(self) -> None:
-        while self._lines:
-            self._lines.popitem()[1].close()
+        _hang_up(self._lines)
 
     def __enter__(self) -> Self:
         return self
@@ -230,6 +232,11 @@ class Guarded:
     @cached_property
     def _tls(self) -> ssl.SSLContext:
         return ssl.create_default_context()
+
+
+def _hang_up(lines: dict[tuple[str, str, int], HTTPConnection]) -> None:
+    while lines:
+        lines.popitem()[1].close()
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def lead(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]:
             for address in left.pop(0)
         ]
 
-    monkeypatch.setattr(guarded.socket, "getaddrinfo", found)
+    monkeypatch.setattr(socket, "getaddrinfo", found)
     return asked
 
 
