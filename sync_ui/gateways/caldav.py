@@ -6,6 +6,7 @@ conditional, and only entity tags and tokens tell what has changed.
 
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
@@ -33,7 +34,7 @@ from sync_ui.domain.outside_ics import Place
 from sync_ui.gateways import dav_xml
 from sync_ui.gateways.dav_line import BUSY, NO_CALENDAR, DavLine, joined, refuse
 from sync_ui.gateways.dav_xml import CALDAV, DAV, GONE, Resource, path_of
-from sync_ui.gateways.guarded import Answer, Guarded
+from sync_ui.gateways.guarded import Answer, Guarded, TooLong
 
 AT_ONCE = 50  # entries asked for in one request
 MOST_ENTRIES = 20_000  # of one calendar
@@ -133,14 +134,19 @@ class CalDav:
 
     def _homes(self) -> tuple[list[str], OutsideCalendar | None]:
         """Where the account's calendars are, and the calendar that `url` itself may be."""
-        itself = None
+        itself, refused = None, None
         for address in _where_to_look(self._line.start):
-            answer = self._line.ask("PROPFIND", address, _ACCOUNT, depth="0")
-            for resource in _resources(answer) if answer.status == 207 else ():
-                itself = itself or _calendar(answer.url, resource)
-                homes = self._homes_of(answer.url, resource)
-                if homes:
-                    return homes, itself
+            try:
+                answer = self._line.ask("PROPFIND", address, _ACCOUNT, depth="0")
+                for resource in _resources(answer) if answer.status == 207 else ():
+                    itself = itself or _calendar(answer.url, resource)
+                    homes = self._homes_of(answer.url, resource)
+                    if homes:
+                        return homes, itself
+            except Rejected as rejected:
+                refused = refused or rejected  # it may be told in the next place
+        if refused and not itself:
+            raise refused
         return [], itself
 
     def _homes_of(self, base: str, resource: Resource) -> list[str]:
@@ -295,9 +301,7 @@ class CalDav:
         """Id, etag and data of each member; None for data that is no more."""
         left = iter(listing.members.items())
         while wanted := dict(islice(left, AT_ONCE)):
-            body = dav_xml.multiget(href for _, href in wanted.values())
-            answer = self._line.ask("REPORT", calendar_id, body, depth="1")
-            for resource in _resources_or_refuse(answer):
+            for resource in self._together(calendar_id, wanted):
                 entry_id = _entry_id(calendar_id, resource.href) or ""
                 if resource.status >= 500:
                     raise Later(BUSY)
@@ -309,8 +313,19 @@ class CalDav:
                 yield entry_id, etag, data or None
             # What was passed over is asked for by itself.
             for entry_id, (etag, href) in wanted.items():
-                found = self._read(joined(calendar_id, href))
+                try:
+                    found = self._read(joined(calendar_id, href))
+                except TooLong:
+                    found = etag, b"too long"
                 yield (entry_id, found[0] or etag, found[1]) if found else (entry_id, "", None)
+
+    def _together(self, calendar_id: str, wanted: dict[str, tuple[str, str]]) -> list[Resource]:
+        body = dav_xml.multiget(href for _, href in wanted.values())
+        try:
+            answer = self._line.ask("REPORT", calendar_id, body, depth="1")
+        except TooLong:
+            return []  # there are attachments that are written into an entry
+        return _resources_or_refuse(answer)
 
     def _read(self, url: str) -> tuple[str, bytes] | None:
         answer = self._line.ask("GET", url, headers={"Accept": "text/calendar"})
@@ -323,7 +338,8 @@ class CalDav:
     def _ask_for_addresses(self) -> None:
         if not self._asked_for_addresses:
             self._asked_for_addresses = True
-            self._homes()
+            with suppress(Rejected):
+                self._homes()
 
 
 def _where_to_look(start: str) -> Iterator[str]:

@@ -92,6 +92,11 @@ class Answer:
             return ""
 
 
+class TooLong(Rejected):
+    def __init__(self) -> None:
+        super().__init__("The calendar server's answer is too long. Choose a smaller calendar.")
+
+
 class Guarded:
     """Calls one server after the other; for one thread.
 
@@ -117,7 +122,7 @@ class Guarded:
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b""
     ) -> Answer:
         """The answer, whatever its status. Raises Rejected for an address that may not be
-        called, Later for silence, and Rejected for more than `longest` bytes.
+        called, Later for silence, and TooLong beyond `longest` bytes.
         """
         place = _place(url)
         sent = {"Accept-Encoding": "identity", "User-Agent": "Sync-Calendar", **(headers or {})}
@@ -185,8 +190,7 @@ class Guarded:
             parts.append(part)
             held += len(part)
             if held > self._longest:
-                raise Rejected("The calendar server's answer is too long. Choose a calendar that"
-                               " holds less.")  # fmt: skip
+                raise TooLong
         if response.length:
             raise ConnectionError  # it breaks off
         response.read()

@@ -20,7 +20,7 @@ from sync_ui.domain.outside_ics import write
 from sync_ui.gateways.caldav import CalDav
 from sync_ui.gateways.dav_line import DavLine
 from sync_ui.gateways.guarded import Guarded
-from tests.gateways.contract import COPY, MONDAY, OTHER, TUESDAY, WINDOW, Personal, as_ics, at
+from tests.gateways.contract import COPY, MONDAY, OTHER, TUESDAY, WINDOW, Personal, as_ics, at, span
 from tests.gateways.scripted import Asked, Reply, Script, Scripted, scripted
 
 NAMESPACES = 'xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"'
@@ -263,6 +263,29 @@ def test_what_is_left_out_of_many_is_asked_for_by_itself() -> None:
     assert found.gone == (OTHER.id,)
 
 
+def test_entries_too_long_to_come_together_come_one_by_one() -> None:
+    texts = {"Small": TEXT, "large": TEXT + "X" * 3000, COPY.id: TEXT + " " * 2000}
+
+    def script(asked: Asked) -> Reply:
+        hrefs = {name: f"{CALENDAR}{name}.ics" for name in texts}
+        if asked.method == "GET":
+            name = asked.path.removeprefix(CALENDAR).removesuffix(".ics")
+            return Reply(200, texts[name].encode(), {"ETag": '"1"'})
+        if b"multiget" in asked.body:
+            return multistatus(*(entry(hrefs[name], '"1"', texts[name]) for name in texts))
+        tagged = (response(href, '<D:getetag>"1"</D:getetag>') for href in hrefs.values())
+        return multistatus(*tagged, token=TOKEN)
+
+    with account(script, longest=3000) as (provider, calendar, _):
+        found = provider.changes(calendar, TOKEN)
+
+    assert {each.id: (each.etag, each.told) for each in found.entries} == {
+        "Small": ('"1"', MONDAY),
+        "large": ('"1"', None),
+        COPY.id: ('"1"', MONDAY),
+    }
+
+
 def test_a_part_that_fails_fails_all() -> None:
     def script(asked: Asked) -> Reply:
         if b"multiget" in asked.body:
@@ -342,6 +365,105 @@ def test_every_write_is_conditional() -> None:
         (f"PUT {CALENDAR}{COPY.id}.ics", '"1"', None),
         (f"DELETE {CALENDAR}{COPY.id}.ics", '"2"', None),
     ]
+
+
+# The account
+
+
+HOME = "<C:calendar-home-set><D:href>/dav/anna/</D:href></C:calendar-home-set>"
+PRINCIPAL = "<D:current-user-principal><D:href>/people/1</D:href></D:current-user-principal>"
+ADDRESSES = (
+    "<C:calendar-user-address-set><D:href>mailto:Anna@Practice.example</D:href>"
+    "<D:href>/people/1</D:href></C:calendar-user-address-set>"
+)
+EVENTS = "<D:resourcetype><D:collection/><C:calendar/></D:resourcetype>"
+
+
+def test_only_calendars_for_events_are_listed_and_which_can_be_written_to() -> None:
+    kinds, rights = "C:supported-calendar-component-set", "D:current-user-privilege-set"
+    tasks = f'<{kinds}><C:comp name="VTODO"/></{kinds}>'
+    may_read = f"<{rights}><D:privilege><D:read/></D:privilege></{rights}>"
+    listed = multistatus(
+        response("/dav/anna/", "<D:resourcetype><D:collection/></D:resourcetype>"),
+        response("/dav/anna/a", f"{EVENTS}<D:displayname>Work &amp; Home</D:displayname>"),
+        response("/dav/anna/caf%C3%A9/", EVENTS),
+        response("/dav/anna/read/", f"{EVENTS}<D:displayname>Read</D:displayname>{may_read}"),
+        response("/dav/anna/tasks/", EVENTS + tasks),
+        response("/dav/anna/inbox/", "<D:resourcetype><C:schedule-inbox/></D:resourcetype>"),
+    )
+
+    def script(asked: Asked) -> Reply:
+        if asked.path == "/people/1":
+            return multistatus(response("/people/1", HOME))
+        return listed if asked.path == "/dav/anna/" else multistatus(response("/", PRINCIPAL))
+
+    with account(script) as (provider, _, server):
+        found = provider.calendars()
+
+    assert [(each.id, each.name, each.writable) for each in found] == [
+        (f"{server.url}dav/anna/caf%C3%A9/", "café", True),
+        (f"{server.url}dav/anna/read/", "Read", False),
+        (f"{server.url}dav/anna/a/", "Work & Home", True),
+    ]
+
+
+def test_an_account_is_found_although_its_first_sign_leads_astray() -> None:
+    def script(asked: Asked) -> Reply:
+        if asked.path == "/.well-known/caldav":
+            return Reply(301, b"", {"Location": "https://elsewhere.example/"})
+        return multistatus(response("/dav/anna/", HOME + EVENTS))
+
+    with account(script) as (provider, _, server):
+        assert [each.id for each in provider.calendars()] == [f"{server.url}dav/anna/"]
+
+
+@pytest.mark.parametrize("status", [403, 404, 405, 200])
+def test_a_server_without_calendars_is_told_from_an_empty_account(status: int) -> None:
+    with account(lambda asked: Reply(status, b"hello")) as (provider, _, _):
+        with pytest.raises(Rejected):
+            provider.calendars()
+        with pytest.raises(Rejected):
+            provider.make_calendar("Practice")
+
+    with account(lambda asked: multistatus(response("/", HOME))) as (provider, _, _):
+        assert provider.calendars() == []
+
+
+@pytest.mark.parametrize(("status", "kind"), [(403, Rejected), (405, Rejected), (507, Later)])
+def test_a_server_that_makes_no_calendars_says_so(status: int, kind: type[Trouble]) -> None:
+    def script(asked: Asked) -> Reply:
+        return Reply(status) if asked.method == "MKCALENDAR" else multistatus(response("/", HOME))
+
+    with account(script) as (provider, _, _), pytest.raises(kind):
+        provider.make_calendar("Practice")
+
+
+def test_the_account_knows_its_own_addresses() -> None:
+    texts = {
+        who: as_ics(Personal(who, at(1, 9), at(1, 10)))
+        .decode()
+        .replace(
+            "END:VEVENT",
+            f"ATTENDEE;PARTSTAT=DECLINED:mailto:{who}@practice.example\r\n"
+            "ATTENDEE;PARTSTAT=ACCEPTED:mailto:carl@practice.example\r\nEND:VEVENT",
+        )
+        for who in ("anna", "ben")
+    }
+
+    def script(asked: Asked) -> Reply:
+        hrefs = {who: f"{CALENDAR}{who}.ics" for who in texts}
+        if b"multiget" in asked.body:
+            return multistatus(*(entry(hrefs[who], "1", texts[who]) for who in texts))
+        if asked.method == "REPORT":
+            tags = (response(href, "<D:getetag>1</D:getetag>") for href in hrefs.values())
+            return multistatus(*tags, token=TOKEN)
+        return multistatus(response("/", HOME + ADDRESSES))
+
+    with account(script) as (provider, calendar, _):
+        assert list(provider.busy(calendar, TOKEN, WINDOW).spans.items()) == [
+            ("anna", ()),
+            ("ben", (span(1, 8),)),
+        ]
 
 
 # Where the password goes
