@@ -276,10 +276,12 @@ class CalDav:
                     raise Later(BUSY)
             if not newest:
                 return self._listed(calendar_id, None)
-            if not more or newest == before:
+            if not more:
+                whole = token is None
+                return _Listing(_counted(members), set() if whole else gone, newest, whole)
+            if newest == before:
                 break
-        whole = token is None
-        return _Listing(_counted(members), set() if whole else gone, newest, whole)
+        raise Later(BUSY)  # half a listing tells nothing
 
     def _listed(self, calendar_id: str, token: str | None) -> _Listing:
         answer = self._line.ask("PROPFIND", calendar_id, _ETAGS, depth="1")

@@ -229,6 +229,14 @@ def test_a_listing_that_comes_in_parts_is_read_to_its_end() -> None:
     assert ([each.id for each in found.entries], found.token) == (["a", "b"], f"{TOKEN}1")
 
 
+def test_a_listing_that_never_gets_further_tells_nothing() -> None:
+    part = response(f"{CALENDAR}a.ics", '<D:getetag>"1"</D:getetag>')
+    half = multistatus(part, response(CALENDAR, status=507), token=TOKEN)
+
+    with account(lambda asked: half) as (provider, calendar, _), pytest.raises(Later):
+        provider.changes(calendar, TOKEN)
+
+
 def test_an_address_may_be_spelled_in_several_ways() -> None:
     def script(asked: Asked) -> Reply:
         if b"multiget" in asked.body:
