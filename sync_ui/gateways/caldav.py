@@ -7,7 +7,7 @@ conditional, and only entity tags and tokens tell what has changed.
 import secrets
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import islice
 from typing import NoReturn
@@ -253,33 +253,22 @@ class CalDav:
         return any(f"{DAV}sync-collection" in each for each in reports)
 
     def _synced(self, calendar_id: str, token: str | None) -> _Listing:
-        members, gone, newest = dict[str, tuple[str, str]](), set[str](), token or ""
+        whole = token is None
+        found = _Listing({}, set(), token or "", whole)
         for _ in range(MOST_ROUNDS):
-            body = dav_xml.sync_collection(newest)
-            answer = self._line.ask("REPORT", calendar_id, body, depth="0")
+            answer = self._line.ask(
+                "REPORT", calendar_id, dav_xml.sync_collection(found.token), depth="0"
+            )
             if answer.status != 207:
                 _refuse_listing(answer, token)
-            root, before, more = dav_xml.parse(answer.body), newest, False
-            newest = root.findtext(f"{DAV}sync-token", "").strip()
-            for resource in dav_xml.resources(root):
-                entry_id = _entry_id(calendar_id, resource.href)
-                more = more or resource.status == 507
-                if entry_id is None:
-                    continue
-                if resource.status == 200:
-                    members[entry_id] = (_etag(resource.text(f"{DAV}getetag")), resource.href)
-                    gone.discard(entry_id)
-                elif resource.status in GONE:
-                    members.pop(entry_id, None)
-                    gone.add(entry_id)
-                elif resource.status >= 500:
-                    raise Later(BUSY)
-            if not newest:
+            root, before = dav_xml.parse(answer.body), found.token
+            more = [_take(found, calendar_id, each) for each in dav_xml.resources(root)]
+            found = replace(found, token=root.findtext(f"{DAV}sync-token", "").strip())
+            if not found.token:
                 return self._listed(calendar_id, None)
-            if not more:
-                whole = token is None
-                return _Listing(_counted(members), set() if whole else gone, newest, whole)
-            if newest == before:
+            if not any(more):
+                return replace(_counted(found), gone=set() if whole else found.gone)
+            if found.token == before:
                 break
         raise Later(BUSY)  # half a listing tells nothing
 
@@ -295,7 +284,7 @@ class CalDav:
         newest = _LISTED + sha256("\n".join(lines).encode(errors="replace")).hexdigest()[:32]
         if newest == token:
             return _Listing({}, set(), newest, whole=False)
-        return _Listing(_counted(members), set(), newest, whole=True)
+        return _counted(_Listing(members, set(), newest, whole=True))
 
     def _contents(
         self, calendar_id: str, listing: _Listing
@@ -396,10 +385,26 @@ def _etag(text: str) -> str:
     return etag if not etag or etag.startswith('"') else f'"{etag}"'
 
 
-def _counted(members: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
-    if len(members) > MOST_ENTRIES:
+def _take(found: _Listing, calendar_id: str, resource: Resource) -> bool:
+    """Adds what is said of one resource; True if it says that the listing is cut short."""
+    entry_id = _entry_id(calendar_id, resource.href)
+    if entry_id is None or resource.status == 507:
+        return resource.status == 507
+    if resource.status >= 500:
+        raise Later(BUSY)
+    if resource.status == 200:
+        found.members[entry_id] = (_etag(resource.text(f"{DAV}getetag")), resource.href)
+        found.gone.discard(entry_id)
+    elif resource.status in GONE:
+        found.members.pop(entry_id, None)
+        found.gone.add(entry_id)
+    return False
+
+
+def _counted(found: _Listing) -> _Listing:
+    if len(found.members) > MOST_ENTRIES:
         raise Rejected(TOO_MANY)
-    return members
+    return found
 
 
 def _resources(answer: Answer) -> list[Resource]:
