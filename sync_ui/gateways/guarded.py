@@ -132,7 +132,7 @@ class Guarded:
                 return self._on(kept, method, place, sent, body)
             except (ConnectionError, ssl.SSLError, HTTPException):
                 kept.close()  # the server has tired of waiting: once more, from the start
-            except OSError:
+            except (OSError, ValueError):
                 raise Later(UNREACHABLE) from None
         try:
             return self._on(self._line(place), method, place, sent, body)
@@ -174,8 +174,8 @@ class Guarded:
                 watched.append(line.sock)
                 line.sock.settimeout(self._pause)
                 line.request(method, target, body or None, dict(headers))
-                response = line.getresponse()
-                answer = self._heard(response, place)
+                with line.getresponse() as response:
+                    answer = self._heard(response, place)
             whole = not response.will_close
         finally:
             if whole:

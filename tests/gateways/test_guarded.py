@@ -206,6 +206,19 @@ def test_a_connection_that_the_server_has_closed_meanwhile_is_made_again() -> No
     assert (first.status, second.status, server.calls) == (200, 200, 2)
 
 
+@pytest.mark.parametrize("etag", ["€", "a\r\nX-Other: b"])
+def test_words_of_a_server_that_no_header_can_hold_are_not_sent(
+    listener: Scripted, etag: str
+) -> None:
+    with Guarded(LOOPBACK) as line:
+        for _ in range(2):
+            with pytest.raises(Later):
+                line.ask("GET", listener.url, {"If-Match": etag})
+            line.ask("GET", listener.url)
+
+    assert [each.headers.get("if-match", "") for each in listener.asked] == ["", ""]
+
+
 # Answers without measure
 
 
