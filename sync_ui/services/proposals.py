@@ -35,6 +35,15 @@ def waiting(actor: Actor) -> list[Proposal]:
     return list(db.session.scalars(wanted.order_by(Proposal.id)))
 
 
+def decided(actor: Actor, *, limit: int = 20) -> list[Proposal]:
+    """What became of those that the actor could decide about, the latest first."""
+    wanted = select(Proposal).join(Appointment).where(Proposal.decided_at.is_not(None))
+    if not actor.may(Permission.EVERY_SCHEDULE):
+        wanted = wanted.where(Appointment.clinician_id == actor.clinician_id)
+    latest = wanted.order_by(Proposal.decided_at.desc(), Proposal.id.desc()).limit(limit)
+    return list(db.session.scalars(latest))
+
+
 def of_connection(connection_id: int, *, limit: int = 50) -> list[Proposal]:
     """Decided or not, the latest first."""
     wanted = select(Proposal).where(Proposal.connection_id == connection_id)

@@ -30,7 +30,7 @@ from sync_ui.errors import ConfirmationNeeded, Conflict, Invalid, NotFound, Refu
 from sync_ui.models import Calendar, Link, Reason
 from sync_ui.models.installation import current
 from sync_ui.services import access, codes, feeds, limits, links, mail, notices, practice, replaced
-from sync_ui.web import dates, previews
+from sync_ui.web import connection_states, dates, previews, proposed
 from sync_ui.web.forms import MODES, REASONS, blame
 from sync_ui.web.link_form import AGREED
 from sync_ui.web.signing import actor, guard
@@ -330,8 +330,16 @@ def _page(
         **_preview(calendar, link, mode),
         **_addresses(link),
         **about_address(link),
+        **connection_states.about(calendar),
+        **_proposed(calendar),
         **context,
     ), status
+
+
+def _proposed(calendar: Calendar) -> dict[str, object]:
+    """Changes of this calendar's appointments, made outside, that wait for the actor."""
+    of_practice = calendar.clinician_id is None
+    return {} if of_practice else proposed.about(actor(), calendar.clinician_id)
 
 
 def _within(mode: DisplayMode, ceiling: DisplayMode) -> bool:

@@ -39,10 +39,13 @@ PLACES = (
 # The place of the navigation that pages without one of their own belong to.
 ABOVE = {
     "appointments": "schedule",
+    "connection": "links",
+    "connections": "links",
     "duplicates": "clients",
     "exports": "schedule",
     "holidays": "practice",
     "link": "links",
+    "proposals": "schedule",
     "types": "practice",
 }
 
