@@ -280,6 +280,7 @@ function element(tag, className, ...inside) {
 }
 
 function content({ event, timeText, view }) {
+  if (event.classNames.includes("busy-time")) return { domNodes: [busyName(event)] };
   if (event.display === "background") return { domNodes: [element("span", "holiday-name", event.title)] };
   if (event.display === "ghost") return { domNodes: [] };
   if (!event.extendedProps.url) return { domNodes: [element("span", "event-line", timeText)] };
@@ -299,6 +300,10 @@ function content({ event, timeText, view }) {
   );
   button.type = "button";
   return { domNodes: [button] };
+}
+
+function busyName({ title, extendedProps: { starts, ends } }) {
+  return element("span", "busy-name", title, element("span", "visually-hidden", `, ${longDay(starts)}, ${span(starts, ends)}`));
 }
 
 // What there may be no room for.

@@ -32,11 +32,13 @@ def sentence(
     american: bool,
     ends: date | None = None,
     less: tuple[bool, bool] = (False, False),
+    holder: str = "whoever holds the link",
 ) -> str:
     """All that a link of this mode and these choices shows; `span` is its first and last day.
 
     `ends` is the last day on which the link works; `less`: whether some types
-    of appointments, and some clients, show less than the mode.
+    of appointments, and some clients, show less than the mode; `holder` is who
+    sees it.
     """
     told = _listed(_told(mode, choices, practice_wide=practice_wide))
     what = "appointments and time off" if choices.time_off else "appointments"
@@ -46,7 +48,7 @@ def sentence(
     comma = "," if len(parts) > 1 else ""
     # What is shown reaches beyond the link's own end: it was read by then.
     until = f", until the link ends on {end[0]}" if end else ""
-    text = f"{', '.join(parts)}{comma} from {first} to {last}, to whoever holds the link{until}."
+    text = f"{', '.join(parts)}{comma} from {first} to {last}, to {holder}{until}."
     return f"{text}{_exceptions(*less)}"
 
 

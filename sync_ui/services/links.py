@@ -131,6 +131,7 @@ def disclosure_of(
     agreed: bool,
     ends_at: datetime | None = None,
     ceilings: limits.Ceilings | None = None,
+    holder: str = "whoever holds the link",
 ) -> str:
     """The same of a link that is not made yet, within what the practice allows."""
     found = practice.get()
@@ -146,6 +147,7 @@ def disclosure_of(
         (today - timedelta(days=back), today + relativedelta(months=ahead)),
         practice_wide=calendar.clinician_id is None,
         american=practice.american(),
+        holder=holder,
         # What ends at midnight ends on the day before.
         ends=(ends_at - timedelta(microseconds=1)).astimezone(zone).date() if ends_at else None,
         less=(ceilings or limits.ceilings()).below(shown),

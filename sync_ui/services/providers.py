@@ -32,6 +32,11 @@ GOOGLE_ACCOUNT = "Google"
 LONGEST_ADDRESS = 2000
 LONGEST_USER = 200
 
+NOT_ACCEPTED = (
+    "The calendar server does not accept this user name and password. "
+    "Many providers want a password made for this use alone."
+)
+
 _Told = TypeVar("_Told")
 
 
@@ -145,7 +150,14 @@ def caldav_login(server: str, user: str, password: str) -> Login:
 
 def look_around(login: Login) -> Account:
     """Signs in; nothing is stored. Raises Invalid and Unavailable, with what is wrong."""
-    return Account(login, tuple(ask(open_login(login).calendars)))
+
+    def calendars() -> list[OutsideCalendar]:
+        try:
+            return open_login(login).calendars()
+        except SignedOut:
+            raise Rejected(NOT_ACCEPTED) from None
+
+    return Account(login, tuple(ask(calendars)))
 
 
 def own_calendars_only(login: Login) -> Account:

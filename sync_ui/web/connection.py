@@ -78,7 +78,9 @@ def begin(key: str, connection_id: int) -> View:
 @blueprint.post("/start")
 @guard(Permission.OWN_LINKS)
 def start(key: str, connection_id: int) -> View:
-    calendar, _ = door(key, connection_id)
+    calendar, connection = door(key, connection_id)
+    if "busy_listed" in request.form and connection.state is ConnectionState.NEW:
+        connections.choose_busy(actor(), connection_id, request.form.getlist("busy"))
     connection = connections.start(actor(), connection_id)
     flash("The connection works. From now on every change is there within moments.")
     return redirect(_address(calendar, connection))
@@ -276,7 +278,13 @@ def _shown(calendar: Calendar, connection: Connection) -> dict[str, object]:
         "calendar_name": links.name(calendar),
         "mode": shown,
         "disclosure": links.disclosure_of(
-            calendar, mode, connection.choices, None, None, agreed=agreed
+            calendar,
+            mode,
+            connection.choices,
+            None,
+            None,
+            agreed=agreed,
+            holder="whoever sees the calendar there",
         ),
         "days": previews.next_days(calendar, shown, connection.choices),
     }

@@ -18,7 +18,7 @@ from sync_ui.web.link_form import AGREED, TELEHEALTH
 
 RULES = {
     Rule.ASK.value: "Ask me",
-    Rule.FOLLOW.value: "Move or cancel it here too, and ask where the time is taken",
+    Rule.FOLLOW.value: "Move it here too; ask me where the time is taken, or if it was removed",
     Rule.PUT_BACK.value: "Put it back",
 }
 
@@ -77,15 +77,13 @@ class ConnectForm(ShownForm):
     server = StringField("Address of the server", [Length(max=LONGEST_ADDRESS)])
     user = StringField("User name", [Length(max=LONGEST_USER)])
     password = PasswordField("App password")
-    outside = RadioField(
-        "Where to write", choices=[("", ITS_OWN)], default="", validate_choice=False
-    )
+    outside = RadioField("Where to write", choices={"": ITS_OWN}, default="", validate_choice=False)
     look = SubmitField("Show the calendars there")
 
     def offer(self, found: Iterable[OutsideCalendar]) -> None:
         """The calendars that could be written to."""
-        there = [(each.id, each.name) for each in found if each.writable]
-        self.outside.choices = [("", ITS_OWN), *there]
+        there = {each.id: each.name for each in found if each.writable}
+        self.outside.choices = {"": ITS_OWN} | there
 
     def at_fault(self, error: SyncError) -> Field | None:
         about = {
@@ -95,7 +93,7 @@ class ConnectForm(ShownForm):
             "Enter the user name": self.user,
             "This account": self.user,
             "Enter the password": self.password,
-            "The calendar server no longer accepts": self.password,
+            "The calendar server does not accept": self.password,
             "Choose a calendar": self.outside,
             "The calendar server makes no": self.outside,
         }

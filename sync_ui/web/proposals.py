@@ -35,9 +35,7 @@ def accept(proposal_id: int) -> View:
     except SyncError as error:
         db.session.rollback()
         clashes = error.clashes if isinstance(error, Clashing) else ()
-        return _page(
-            proposal_fault=error.sentence, asking=proposal_id, clashes=clashes, status=error.status
-        )
+        return _page(error, proposal_id, clashes=clashes)
     return _done("Done here too.")
 
 
@@ -50,7 +48,7 @@ def put_back(proposal_id: int) -> View:
         raise
     except SyncError as error:
         db.session.rollback()
-        return _page(proposal_fault=error.sentence, asking=proposal_id, status=error.status)
+        return _page(error, proposal_id)
     return _done("It is put back there within moments.")
 
 
@@ -64,12 +62,17 @@ def _done(sentence: str) -> View:
     return answer, status
 
 
-def _page(*, status: int = 200, **context: object) -> tuple[str, int]:
+def _page(
+    error: SyncError | None = None, asking: int | None = None, **context: object
+) -> tuple[str, int]:
+    """`asking` is the proposal that the error is about."""
     in_place = bool(htmx_request.htmx)
     page = render_template(
         "proposals/_waiting.html" if in_place else "proposals/list.html",
         decided=[] if in_place else proposed.told(proposals.decided(actor())),
+        proposal_fault=error.sentence if error else "",
+        asking=asking,
         **proposed.about(actor()),
         **context,
     )
-    return page, status
+    return page, error.status if error else 200

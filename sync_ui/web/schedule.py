@@ -1,7 +1,7 @@
 """The schedule: what is planned, as a calendar and as a list of days."""
 
-from collections.abc import Collection
-from datetime import date, datetime, timedelta
+from collections.abc import Collection, Iterable
+from datetime import date, datetime, time, timedelta
 
 from flask import Blueprint, render_template, request, url_for
 from werkzeug.wrappers import Response
@@ -9,10 +9,10 @@ from werkzeug.wrappers import Response
 from sync_ui.domain.event import GONE, TELEHEALTH, Kind, Status
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import Invalid, NotFound
-from sync_ui.models import Clinician, Holiday
-from sync_ui.services import access, links, people, practice, schedule
+from sync_ui.models import BusyTime, Clinician, Holiday
+from sync_ui.services import access, busy, links, people, practice, schedule
 from sync_ui.services.schedule import DAY, Slot
-from sync_ui.web import dates
+from sync_ui.web import connection_states, dates, proposed
 from sync_ui.web.appointment_form import KINDS, STATUSES, near_date
 from sync_ui.web.signing import actor, guard
 
@@ -22,6 +22,9 @@ View = str | Response | tuple[str, int]
 
 DAYS_SHOWN = 7
 MOST_DAYS = 62
+
+# What an outside calendar tells of its events: that they take time.
+BUSY = "Busy (personal)"
 
 # The views, what their buttons say, and the keys that press these.
 VIEWS = {
@@ -46,7 +49,9 @@ def show() -> View:
     if view == "agenda":
         found = schedule.between(actor(), first, DAYS_SHOWN, chosen)
         several = len(clinicians) > 1 and len(chosen) != 1
-        days = [_day(first + n * DAY, found, several) for n in range(DAYS_SHOWN)]
+        taken = _busy(first, DAYS_SHOWN, chosen)
+        names = {each.id: each.name for each in clinicians} if several else {}
+        days = [_day(first + n * DAY, found, taken, names) for n in range(DAYS_SHOWN)]
     return render_template(
         "schedule/show.html",
         view=view,
@@ -61,6 +66,8 @@ def show() -> View:
         zone=dates.zone().key,
         american=practice.american(),
         sync_urls=_sync_urls(),
+        **proposed.about(actor()),
+        **connection_states.in_need(actor()),
     )
 
 
@@ -79,7 +86,8 @@ def events() -> dict[str, object] | list[dict[str, object]] | tuple[dict[str, ob
     whom = chosen or [found.id for found in people.visible(actor())] if closed else []
     address = url_for("schedule.show")
     booked = [_event(slot, address, by_type=by_type) for slot in found]
-    return booked + [_closed(day, whom) for day in closed]
+    taken = [_taken(span) for span in _busy(first, days, chosen)]
+    return booked + taken + [_closed(day, whom) for day in closed]
 
 
 def _view(clinicians: list[Clinician]) -> str:
@@ -167,6 +175,37 @@ def _closed(holiday: Holiday, clinician_ids: Collection[int]) -> dict[str, objec
     }
 
 
+def _busy(first: date, days: int, chosen: Collection[int]) -> list[BusyTime]:
+    """When outside calendars take the time of those who are shown."""
+    whom = list(chosen) or [found.id for found in people.visible(actor())]
+    begins, over = (
+        datetime.combine(day, time(), dates.zone()) for day in (first, first + days * DAY)
+    )
+    return busy.between(whom, begins, over)
+
+
+def _taken(span: BusyTime) -> dict[str, object]:
+    starts, ends = _walls(span)
+    return {
+        "id": f"busy-{span.id}",
+        "resourceIds": [str(span.clinician_id)],
+        "start": _wall(starts, all_day=False),
+        "end": _wall(ends, all_day=False),
+        "title": BUSY,
+        "display": "background",
+        "classNames": ["busy-time"],
+    }
+
+
+def _walls(span: BusyTime) -> tuple[datetime, datetime]:
+    """Wall times of the practice; in the hour that the clocks repeat, its length tells the end."""
+    starts, ends = (
+        moment.astimezone(dates.zone()).replace(tzinfo=None)
+        for moment in (span.starts_at, span.ends_at)
+    )
+    return starts, ends if ends > starts else starts + (span.ends_at - span.starts_at)
+
+
 def _wall(when: datetime, *, all_day: bool) -> str:
     return when.date().isoformat() if all_day else when.isoformat(timespec="minutes")
 
@@ -175,13 +214,32 @@ def _title(slot: Slot) -> str:
     return " & ".join(slot.clients) or slot.title or KINDS[slot.kind.value]
 
 
-def _day(day: date, slots: list[Slot], several: bool) -> dict[str, object]:
-    """One day as the agenda's macro takes it."""
+def _day(
+    day: date, slots: list[Slot], taken: Iterable[BusyTime], names: dict[int, str]
+) -> dict[str, object]:
+    """One day as the agenda's macro takes it; `names` of clinicians, if several are shown."""
+    on_day = schedule.on(slots, day)
+    booked = [(slot.starts, _item(slot, with_clinician=bool(names))) for slot in on_day]
+    walls = [(*_walls(span), names.get(span.clinician_id, "")) for span in taken]
+    midnight = datetime.combine(day, time())
+    personal = [
+        (starts, _busy_item(starts, ends, midnight, name))
+        for starts, ends, name in walls
+        if starts < midnight + DAY and ends > midnight
+    ]
     return {
         "label": dates.day(day),
         "today": day == dates.today(),
-        "events": [_item(slot, with_clinician=several) for slot in schedule.on(slots, day)],
+        "events": [item for _, item in sorted(booked + personal, key=lambda pair: pair[0])],
     }
+
+
+def _busy_item(
+    starts: datetime, ends: datetime, midnight: datetime, name: str
+) -> dict[str, object]:
+    whole = starts <= midnight and ends >= midnight + DAY
+    when = "All day" if whole else dates.span(max(starts, midnight), min(ends, midnight + DAY))
+    return {"time": when, "title": BUSY, "meta": name, "personal": True}
 
 
 def _item(slot: Slot, *, with_clinician: bool) -> dict[str, object]:

@@ -16,23 +16,42 @@ from sync_ui import clock
 from sync_ui.domain.apps import Reader
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
+from sync_ui.gateways.memory import Memory
 from sync_ui.models import (
     Appointment,
     AppointmentType,
+    Connection,
+    ConnectionState,
+    Direction,
     Holiday,
     Import,
     ImportFile,
     Location,
+    Proposal,
+    ProposalKind,
+    ProviderName,
     Row,
     User,
     Visit,
     db,
     transaction,
 )
-from sync_ui.services import accounts, changes, clients, codes, links, people, series
+from sync_ui.services import (
+    accounts,
+    changes,
+    clients,
+    codes,
+    connections,
+    links,
+    people,
+    providers,
+    series,
+)
 from sync_ui.services.access import Actor
 from sync_ui.services.plans import Plan
+from sync_ui.services.providers import Login
 from sync_ui.services.series import Scope
+from tests.outside import use
 from tests.practice import PASSWORD, ZONE, Book, Practice, csrf_token
 
 BrowserOf = Callable[[str], FlaskClient]
@@ -63,6 +82,20 @@ GET  clients.new                302 403 403 200 200
 POST clients.new                302 403 403 302 302
 POST clients.restore            302 403 403 302 302
 GET  clients.show               302 200 404 200 200
+POST connection.answer          302 302 404 302 302
+GET  connection.begin           302 200 404 200 200
+GET  connection.busy            302 200 404 200 200
+POST connection.change          302 302 404 302 302
+POST connection.choose_busy     302 302 404 302 302
+POST connection.disconnect      302 302 404 302 302
+POST connection.make_anew       302 302 404 302 302
+POST connection.retry           302 302 404 302 302
+GET  connection.show            302 200 404 200 200
+POST connection.sign_in         302 302 404 302 302
+POST connection.start           302 302 404 302 302
+POST connection.sync_now        302 302 404 302 302
+POST connections.connect        302 302 404 302 302
+GET  connections.new            302 200 404 200 200
 GET  duplicates.choose          302 403 403 200 200
 GET  duplicates.merge           302 403 403 200 200
 POST duplicates.merge           302 403 403 302 302
@@ -138,6 +171,9 @@ POST practice.remove_place      302 403 403 403 302
 POST practice.reset_links       302 403 403 403 302
 GET  practice.settings          302 403 403 403 200
 POST practice.settings          302 403 403 403 302
+POST proposals.accept           302 302 404 302 302
+GET  proposals.listed           302 200 200 200 200
+POST proposals.put_back         302 302 404 302 302
 POST reach.check                302 200 404 200 200
 GET  schedule.events            302 200 404 200 200
 GET  schedule.show              302 200 404 200 200
@@ -197,6 +233,7 @@ class Things:
         self.link = links.create(owner, self.key, f"Link {number}", DisplayMode.INITIALS)
         self.token = (links.address(self.link) or "").split("/")[4]
         self.code, _ = codes.make(owner, self.link.id)
+        self.connection, self.proposal = self._connected(number)
         with transaction() as session:
             # A user, a clinician and a place that nobody else needs.
             user = accounts.add_user(
@@ -238,12 +275,38 @@ class Things:
             self.mark = file.mark
             self.twin, self.left, self.visit = twin.id, left.id, visit.id
 
+    def _connected(self, number: int) -> tuple[int, int]:
+        """A connection that works, and a proposal of it."""
+        account = providers.look_around(
+            Login(
+                ProviderName.CALDAV, f"user{number}", "https://dav.example.com", {"password": "x"}
+            )
+        )
+        made = connections.connect(
+            self.editor, self.key, account, Direction.TWO_WAY, DisplayMode.BUSY
+        )
+        with transaction() as session:
+            connection = session.get_one(Connection, made.id)
+            connection.state = ConnectionState.WORKING
+            connection.next_at = clock.now() + timedelta(hours=1)
+            proposal = Proposal(
+                connection_id=made.id,
+                appointment_id=self.appointment,
+                entry_id="an entry",
+                kind=ProposalKind.REMOVAL,
+                made_at=clock.now(),
+            )
+            session.add(proposal)
+            session.flush()
+            return made.id, proposal.id
+
     def path(self, endpoint: str) -> dict[str, object]:
         """The values of the endpoint's address, its query included."""
         values: dict[str, object] = {
             "appointment_id": self.appointment,
             "client_id": self.client,
             "clinician_id": self.leaver,
+            "connection_id": self.connection,
             "code": self.code,
             "file_id": self.file,
             "filename": "css/base.css",
@@ -254,6 +317,7 @@ class Things:
             "link_id": self.link.id,
             "location_id": self.place,
             "other_id": self.twin,
+            "proposal_id": self.proposal,
             "type_id": self.type,
             "user_id": self.user,
             "visit_id": self.visit,
@@ -263,7 +327,10 @@ class Things:
         if endpoint == "people.reset_known":
             with transaction() as session:
                 session.get_one(User, self.user).disabled_at = clock.now()
+        self._prepare(endpoint)
         query: dict[str, dict[str, object]] = {
+            "connections.connect": {"direction": "two_way", "provider": "icloud"},
+            "connections.new": {"direction": "two_way"},
             "clients.archive": {"client_id": self.twin},
             "clients.restore": {"client_id": self.left},
             "schedule.events": {
@@ -277,6 +344,18 @@ class Things:
             "search.find": {"q": "ar"},
         }
         return values | query.get(endpoint, {})
+
+    def _prepare(self, endpoint: str) -> None:
+        """Some things can be done to a connection in one state alone."""
+        state = {
+            "connection.answer": ConnectionState.STOPPED,
+            "connection.begin": ConnectionState.NEW,
+            "connection.make_anew": ConnectionState.LOST,
+            "connection.start": ConnectionState.NEW,
+        }.get(endpoint)
+        if state is not None:
+            with transaction() as session:
+                session.get_one(Connection, self.connection).state = state
 
     def _change(self) -> int:
         """A series that whoever asks (or Anna, of what is hers) has moved by an hour."""
@@ -323,6 +402,14 @@ class Things:
             "appointments.new": appointment,
             "clients.change": client,
             "clients.new": client,
+            "connection.answer": {"rule": "ask"},
+            "connection.change": {"mode": "busy", "telehealth": "none"},
+            "connection.sign_in": {"password": "secret"},
+            "connections.connect": {
+                "user": f"unlu{self.number}@example.com",
+                "password": "secret",
+                "mode": "busy",
+            },
             "duplicates.merge": {"kept": self.client},
             "exports.schedule": {
                 "clinician": self.clinician,
@@ -417,6 +504,13 @@ class Asker:
         if not self._email or self._browser.get("/account").status_code == 302:
             self._browser = self._browser_of(self._email)
         return self._browser
+
+
+@pytest.fixture
+def app(app: Flask) -> Flask:
+    """Every account outside is one in memory."""
+    use(app, Memory())
+    return app
 
 
 @pytest.fixture
