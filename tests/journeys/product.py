@@ -32,12 +32,13 @@ class Product:
         self._environment = kept | ours
         self._process: subprocess.Popen[bytes] | None = None
 
-    def command(self, *words: str) -> str:
-        """What a flask command prints."""
+    def command(self, *words: str, given: str = "") -> str:
+        """What a flask command prints, if `given` is what it reads."""
         done = subprocess.run(
             [sys.executable, "-m", "flask", *words],
             cwd=ROOT,
             env=self._environment,
+            input=given,
             capture_output=True,
             text=True,
             check=True,

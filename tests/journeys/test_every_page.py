@@ -12,6 +12,7 @@ from sync_ui.domain.roles import Role
 from tests.browser import Faults, OpenPage
 from tests.journeys import looks, steps
 from tests.journeys.product import Product, running
+from tests.radicale import HOST, Radicale
 
 EVERYONE = frozenset(Role)
 SCHEDULERS = frozenset({Role.ADMINISTRATOR, Role.SCHEDULER})
@@ -41,6 +42,11 @@ PLACES = {
     "clients.listed": Place("/clients", EVERYONE),
     "clients.new": Place("/clients/new", SCHEDULERS),
     "clients.show": Place("/clients/1", EVERYONE),
+    "connection.busy": Place("/calendars/2/connections/1/busy", EVERYONE),
+    "connection.show": Place("/calendars/2/connections/1", EVERYONE),
+    "connections.new": Place(
+        "/calendars/2/connections/new?direction=two_way&provider=other", EVERYONE
+    ),
     "holidays.listed": Place("/settings/holidays", ADMINISTRATORS),
     "duplicates.choose": Place("/clients/1/merge", SCHEDULERS),
     "duplicates.merge": Place("/clients/1/merge/2", SCHEDULERS),
@@ -64,6 +70,7 @@ PLACES = {
     "practice.places": Place("/settings/places", ADMINISTRATORS),
     "practice.policy": Place("/settings/policy", ADMINISTRATORS),
     "practice.settings": Place("/settings", ADMINISTRATORS),
+    "proposals.listed": Place("/proposals", EVERYONE),
     "schedule.show": Place("/calendar", EVERYONE),
     "search.find": Place("/search?q=an", EVERYONE),
     "setup.begin": Place("/setup", VISITORS),  # looked at in test_to_a_phone.py
@@ -71,9 +78,11 @@ PLACES = {
     "types.listed": Place("/settings/types", ADMINISTRATORS),
 }
 
-# What is no page: files, feeds, a redirect, words for machines, a part of Sync Calendar.
+# What is no page: files, feeds, a redirect, words for machines, a part of Sync Calendar. What a
+# connection shows before it starts is looked at in test_connections.py.
 NO_PAGES = {
     "appointments.find_clients",
+    "connection.begin",
     "health.health",
     "imports.progress",
     "link.preview",
@@ -99,15 +108,31 @@ def test_every_page_is_in_the_table(app: Flask) -> None:
 
 
 @pytest.fixture(scope="module")
-def practice_of_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+def practice_of_one(
+    tmp_path_factory: pytest.TempPathFactory, radicale: Radicale
+) -> Iterator[Product]:
     """A demo with one clinician, so that no page is longer than it needs to be to show all."""
-    small = Product(tmp_path_factory.mktemp("one"))
+    small = Product(tmp_path_factory.mktemp("one"), SYNC_ALLOW_PRIVATE_ADDRESSES=HOST)
     small.command("demo", "--password", steps.PASSWORD, "--clinicians", "1", "--weeks", "2")
     for calendar, mode in (("clinician@demo.example", "initials"), ("practice", "busy")):
         small.command(
             "link", "create", "--calendar", calendar, "--label", "Phone", "--display", mode
         )
+    connect(small, radicale)
     yield from running(small)
+
+
+def connect(product: Product, radicale: Radicale) -> None:
+    """The clinician's calendar is kept on a CalDAV server, too, and everything is written."""
+    user, password = radicale.new_user()
+    account = ("--caldav", radicale.url, "--user", user, "--password-stdin")
+    shown = ("--direction", "two-way", "--display", "initials")
+    product.command(
+        "connection",
+        *("add", "--calendar", "clinician@demo.example", *account, *shown),
+        given=password,
+    )
+    product.command("connection", "sync", "1")
 
 
 @pytest.fixture
