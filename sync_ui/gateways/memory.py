@@ -43,13 +43,15 @@ class Memory:
 
     Switches: each of `failing` is raised by one call that comes, before it does
     anything. With `losing` a number of writes happen and then seem to have
-    failed. `before_write` is called once, before the next write. `overwritten`
+    failed. `called` is called with every call, `before_write` once, before the next
+    write. `overwritten`
     lists what every write found and what it put there, None for nothing.
     """
 
     def __init__(self) -> None:
         self.failing: list[Trouble] = []
         self.losing = 0
+        self.called: Callable[[], None] = lambda: None
         self.before_write: Callable[[], None] | None = None
         self.overwritten: list[tuple[str, Entry | None, Copy | None]] = []
         self.calls = 0
@@ -162,6 +164,7 @@ class Memory:
 
     def _called(self) -> None:
         self.calls += 1
+        self.called()
         if self.failing:
             raise self.failing.pop(0)
 
