@@ -4,6 +4,7 @@ Nothing stands there twice, nothing is owed, nobody's appointment is gone, and
 whoever's change outside was overwritten had been heard.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,7 +16,6 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -23,7 +23,7 @@ from sqlalchemy import delete, select
 
 from sync_ui import clock
 from sync_ui.domain.event import GONE, DisplayMode
-from sync_ui.domain.outside import Later, Told, Trouble
+from sync_ui.domain.outside import Later, Told
 from sync_ui.domain.reconcile import Rule
 from sync_ui.gateways.memory import Memory
 from sync_ui.models import (
@@ -55,6 +55,14 @@ HOURS = st.integers(-5, 5).filter(bool)
 HEARD = {"restored", "moved_outside", "removed_outside", "overtaken", "found_again", "adopted"}
 
 
+ACTIONS = (
+    *("work",) * 6,
+    *("book", "move_here", "cancel_or_restore", "show_otherwise", "decide", "decide"),
+    *("move_there", "move_there", "rename_there", "remove_there", "make_one_there"),
+    *("change_there_before_the_next_write", "fail_soon", "lose_answers", "forget_tokens"),
+)
+
+
 class Killed(BaseException):
     """The worker is gone in the middle of a call, without a word."""
 
@@ -82,11 +90,24 @@ class Machine(RuleBasedStateMachine):
         self.days = 0
         self.theirs: set[str] = set()
         self.edits: set[str] = set()
+        for _ in range(4):
+            self.book(0, 0, yes=True)
+        self.outside.pass_()
+
+    @rule(
+        what=st.sampled_from(ACTIONS),
+        which=WHICH,
+        hours=HOURS,
+        yes=st.booleans(),
+    )
+    def act(self, what: str, which: int, hours: int, yes: bool) -> None:
+        """One rule for all, so that no kind of step is left out of an example."""
+        act: Callable[[int, int, bool], None] = getattr(self, what)
+        act(which, hours, yes)
 
     # Here
 
-    @rule()
-    def book(self) -> None:
+    def book(self, which: int, hours: int, yes: bool) -> None:
         self.days += 1
         starts = NOW.replace(tzinfo=None) + timedelta(days=self.days)
         jane = appointments.find_clients(db.session(), [self.practice.jane])
@@ -95,59 +116,57 @@ class Machine(RuleBasedStateMachine):
         assert clinician_id is not None
         appointments.create(self.practice.unlu, clinician_id, plan)
 
-    @precondition(lambda self: self.days)
-    @rule(which=WHICH, hours=HOURS)
-    def move_here(self, which: int, hours: int) -> None:
+    def move_here(self, which: int, hours: int, yes: bool) -> None:
         row = self.row(which)
         plan = plan_of(row)
         by = timedelta(hours=hours)
         later = replace(plan, starts=plan.starts + by, ends=plan.ends + by)
         appointments.change(self.practice.unlu, row.id, later, despite="Agreed")
 
-    @precondition(lambda self: self.days)
-    @rule(which=WHICH)
-    def cancel_or_restore(self, which: int) -> None:
+    def cancel_or_restore(self, which: int, hours: int, yes: bool) -> None:
         row = self.row(which)
         if row.status in GONE:
             appointments.restore(self.practice.unlu, row.id, despite="Agreed")
         else:
             appointments.cancel(self.practice.unlu, row.id)
 
-    @rule(mode=st.sampled_from([DisplayMode.BUSY, DisplayMode.INITIALS, DisplayMode.FULL_NAME]))
-    def show_otherwise(self, mode: DisplayMode) -> None:
+    def show_otherwise(self, which: int, hours: int, yes: bool) -> None:
         connections.change(
             self.practice.unlu,
             self.outside.id,
-            mode=mode,
+            mode=[DisplayMode.BUSY, DisplayMode.INITIALS, DisplayMode.FULL_NAME][which % 3],
             choices=connections.USUAL,
             rule=self.outside.row.rule,
             confirmed=True,
         )
 
-    @rule(which=WHICH, accepted=st.booleans())
-    def decide(self, which: int, accepted: bool) -> None:
+    def decide(self, which: int, hours: int, yes: bool) -> None:
         db.session.rollback()
         open_ones = proposals.waiting(self.practice.unlu)
         if not open_ones:
             return
         question = open_ones[which % len(open_ones)]
-        if accepted:
+        if yes:
             proposals.accept(self.practice.unlu, question.id, despite="Agreed")
         else:
             proposals.put_back(self.practice.unlu, question.id)
 
     # There
 
-    @rule(which=WHICH, what=st.sampled_from(["move", "rename", "remove", "move back"]), hours=HOURS)
-    def change_there(self, which: int, what: str, hours: int) -> None:
-        self.change_ours(which, what, hours)
+    def move_there(self, which: int, hours: int, yes: bool) -> None:
+        self.change_ours(which, "move", hours)
 
-    @rule(which=WHICH, what=st.sampled_from(["move", "rename", "remove"]), hours=HOURS)
-    def change_there_before_the_next_write(self, which: int, what: str, hours: int) -> None:
+    def rename_there(self, which: int, hours: int, yes: bool) -> None:
+        self.change_ours(which, "rename", hours)
+
+    def remove_there(self, which: int, hours: int, yes: bool) -> None:
+        self.change_ours(which, "remove", hours)
+
+    def change_there_before_the_next_write(self, which: int, hours: int, yes: bool) -> None:
+        what = ["move", "rename", "remove"][which % 3]
         self.there.before_write = lambda: self.change_ours(which, what, hours)
 
-    @rule()
-    def make_one_there(self) -> None:
+    def make_one_there(self, which: int, hours: int, yes: bool) -> None:
         name = f"private-{len(self.theirs)}"
         told = Told(starts=NOW, ends=NOW + HOUR, summary="Private")
         self.there.edit(self.outside.calendar_id, name, told)
@@ -155,37 +174,31 @@ class Machine(RuleBasedStateMachine):
 
     # Faults
 
-    @rule(after=st.integers(0, 6), trouble=st.sampled_from([Later("Out of reach."), Killed()]))
-    def fail_soon(self, after: int, trouble: Trouble | Killed) -> None:
+    def fail_soon(self, which: int, hours: int, yes: bool) -> None:
         calls = self.there.calls
+        trouble = Later("Out of reach.") if yes else Killed()
 
         def fail() -> None:
-            if self.there.calls > calls + after:
+            if self.there.calls > calls + which:
                 self.there.called = lambda: None
                 raise trouble
 
         self.there.called = fail
 
-    @rule(number=st.integers(1, 2))
-    def lose_answers(self, number: int) -> None:
-        self.there.losing = number
+    def lose_answers(self, which: int, hours: int, yes: bool) -> None:
+        self.there.losing = 1 + which % 2
 
-    @rule()
-    def forget_tokens(self) -> None:
+    def forget_tokens(self, which: int, hours: int, yes: bool) -> None:
         self.there.forget_tokens()
 
     # Time, and the worker
 
-    @rule()
-    def work(self) -> None:
+    def work(self, which: int, hours: int, yes: bool) -> None:
+        self.now.move(minutes=[1, 5, 90, 60 * 30][which % 4] if yes else 4)
         try:
             sync.run(self.outside.id)
         except Killed:
             db.session.remove()
-
-    @rule(minutes=st.sampled_from([1, 5, 90, 60 * 30]))
-    def wait(self, minutes: int) -> None:
-        self.now.move(minutes=minutes)
 
     # What holds
 
