@@ -51,8 +51,8 @@ class Memory:
     def __init__(self) -> None:
         self.failing: list[Trouble] = []
         self.losing = 0
-        self.called: Callable[[], None] = lambda: None
-        self.before_write: Callable[[], None] | None = None
+        self.called: Callable[[], object] = lambda: None
+        self.before_write: Callable[[], object] | None = None
         self.overwritten: list[tuple[str, Entry | None, Copy | None]] = []
         self.calls = 0
         self._calendars: dict[str, _Calendar] = {}

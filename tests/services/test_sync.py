@@ -415,6 +415,75 @@ def test_events_of_others_are_never_touched(
     assert list(outside.entries()) == ["gym"]
 
 
+# Somebody is quicker
+
+
+def test_a_move_there_just_before_a_writing_is_noted_and_ours_holds(
+    practice: Practice, book: Book, outside: Outside
+) -> None:
+    """SECURITY S4."""
+    row = book(practice.jane)
+    outside.pass_()
+    told, entry_id = outside.told(row.uid), outside.id_of(row.uid)
+    move_here(practice, row, 2 * HOUR)
+    there = outside.there
+    there.before_write = lambda: there.edit(outside.calendar_id, entry_id, moved(told, HOUR))
+
+    outside.pass_()
+
+    assert outside.told(row.uid) == moved(told, 2 * HOUR)
+    [noted] = proposals.of_connection(outside.id)
+    assert (noted.outcome, noted.starts_at) == (Outcome.OVERTAKEN, told.starts + HOUR)
+
+
+def test_a_move_there_just_before_new_words_is_asked_about(
+    practice: Practice, book: Book, outside: Outside
+) -> None:
+    row = book(practice.jane)
+    outside.pass_()
+    told, entry_id = outside.told(row.uid), outside.id_of(row.uid)
+    appointments.change(practice.unlu, row.id, replace(plan_of(row), location="Room 2"))
+    there = outside.there
+    there.before_write = lambda: there.edit(outside.calendar_id, entry_id, moved(told, HOUR))
+
+    outside.pass_()
+
+    assert outside.told(row.uid) == moved(told, HOUR)
+    assert [each.starts_at for each in waiting(practice)] == [told.starts + HOUR]
+
+
+def test_whoever_cancels_wins_over_a_move_there(
+    practice: Practice, book: Book, outside: Outside
+) -> None:
+    row = book(practice.jane)
+    outside.pass_()
+    told, entry_id = outside.told(row.uid), outside.id_of(row.uid)
+    appointments.cancel(practice.unlu, row.id)
+    there = outside.there
+    there.before_write = lambda: there.edit(outside.calendar_id, entry_id, moved(told, HOUR))
+
+    outside.pass_()
+
+    assert outside.entries() == {}
+    assert ("restored", 1) in outside.log()
+
+
+def test_who_only_sends_writes_over_what_was_quicker(
+    practice: Practice, book: Book, there: Memory
+) -> None:
+    outside = connect(practice, there, Direction.SEND_ONLY)
+    row = book(practice.jane)
+    outside.pass_()
+    told, entry_id = outside.told(row.uid), outside.id_of(row.uid)
+    move_here(practice, row, 2 * HOUR)
+    there.before_write = lambda: there.edit(outside.calendar_id, entry_id, moved(told, HOUR))
+
+    outside.pass_()
+
+    assert outside.told(row.uid) == moved(told, 2 * HOUR)
+    assert proposals.of_connection(outside.id) == []
+
+
 # Safety
 
 
