@@ -1,5 +1,6 @@
 """Passes over a connection: what people do here is there; what others do there is asked about."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -418,6 +419,17 @@ def test_events_of_others_are_never_touched(
 # Somebody is quicker
 
 
+def when_all_is_read(there: Memory, act: Callable[[], object]) -> None:
+    """Right after the reading of a pass: with the second call that comes."""
+    at = there.calls + 2
+
+    def called() -> None:
+        if there.calls == at:
+            act()
+
+    there.called = called
+
+
 def test_a_move_there_just_before_a_writing_is_noted_and_ours_holds(
     practice: Practice, book: Book, outside: Outside
 ) -> None:
@@ -427,7 +439,7 @@ def test_a_move_there_just_before_a_writing_is_noted_and_ours_holds(
     told, entry_id = outside.told(row.uid), outside.id_of(row.uid)
     move_here(practice, row, 2 * HOUR)
     there = outside.there
-    there.before_write = lambda: there.edit(outside.calendar_id, entry_id, moved(told, HOUR))
+    when_all_is_read(there, lambda: there.edit(outside.calendar_id, entry_id, moved(told, HOUR)))
 
     outside.pass_()
 
