@@ -7,6 +7,7 @@ the sweep finds, once a minute.
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from flask import Flask
 from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
@@ -62,9 +63,9 @@ def init_app(app: Flask) -> Huey:
         if passed is not None and passed.more:
             sync_one(connection_id)  # others have their turn in between
 
-    def wake_for_connections() -> None:
+    def wake_for_connections(seconds: float = 0) -> None:
         if sync.is_needed():
-            enqueue(sync_due)
+            enqueue(partial(sync_due.schedule, delay=seconds))
 
     @huey.task()
     def repair_zones() -> None:

@@ -4,7 +4,7 @@ from sqlalchemy import delete
 
 from sync_ui.domain.outside import Missing, Provider, Stale
 from sync_ui.models import Connection, Copy, db
-from sync_ui.services import copies, leaving, pull, steps
+from sync_ui.services import copies, farewells, leaving, pull, steps
 from sync_ui.services.leases import Lease
 from sync_ui.services.steps import Did
 
@@ -16,6 +16,7 @@ def clean(lease: Lease, provider: Provider) -> bool:
     """Whether more is left to remove. Raises the provider's Trouble, LeaseLost."""
     connection = db.session.get_one(Connection, lease.connection_id)
     calendar_id, mark = connection.outside_id, copies.mark(connection.calendar)
+    farewell = farewells.prepared(connection, provider)
     db.session.rollback()
     try:
         changes = pull.read(provider, calendar_id, None)
@@ -29,8 +30,10 @@ def clean(lease: Lease, provider: Provider) -> bool:
             continue  # it is read again
     with lease.writing() as (session, connection):
         steps.note(session, connection.id, Did.REMOVED, len(ours[:AT_ONCE]))
-        if len(ours) <= AT_ONCE:
-            session.execute(delete(Copy).where(Copy.connection_id == connection.id))
-            leaving.end(connection)
-            return False
-    return True
+        if len(ours) > AT_ONCE:
+            return True
+        session.execute(delete(Copy).where(Copy.connection_id == connection.id))
+        leaving.end(connection)
+    if farewell is not None:
+        farewell.say()
+    return False

@@ -25,6 +25,7 @@ from sync_ui.models import (
     ConnectionState,
     Copy,
     Direction,
+    ProviderName,
     db,
     transaction,
 )
@@ -32,6 +33,7 @@ from sync_ui.models.database import owes_more
 from sync_ui.services import (
     access,
     copies,
+    farewells,
     leaving,
     limits,
     links,
@@ -170,9 +172,8 @@ def outside_calendars(actor: Actor, connection_id: int) -> list[OutsideCalendar]
     """Those of the account that could block time."""
     connection = one(actor, connection_id)
     written = connection.outside_id
-    provider = ask(lambda: providers.open_(connection))
-    db.session.rollback()
-    return [found for found in ask(provider.calendars) if found.id != written]
+    with providers.calling(connection) as provider:
+        return [found for found in ask(provider.calendars) if found.id != written]
 
 
 def sign_in_again(actor: Actor, connection_id: int, secrets: Credentials) -> Connection:
@@ -185,7 +186,7 @@ def sign_in_again(actor: Actor, connection_id: int, secrets: Credentials) -> Con
     provider, outside_id = providers.open_login(login), connection.outside_id
     db.session.rollback()
     if connection.state is ConnectionState.LOST:
-        providers.look_around(login)
+        _look_around(login, connection.direction)
     elif not _is_there(provider, outside_id):
         raise Invalid("This does not open the account that was connected. Check the password.")
     with transaction() as session:
@@ -217,9 +218,8 @@ def make_anew(actor: Actor, connection_id: int) -> Connection:
     if connection.state is not ConnectionState.LOST:
         raise Conflict("The outside calendar is still there.")
     name = _calendar_name(connection.calendar)
-    provider = ask(lambda: providers.open_(connection))
-    db.session.rollback()
-    place = ask(lambda: provider.make_calendar(name))
+    with providers.calling(connection) as provider:
+        place = ask(lambda: provider.make_calendar(name))
     with transaction() as session:
         connection = one(actor, connection_id)
         for copy in copies.known(session, connection_id).values():
@@ -258,12 +258,15 @@ def disconnect(actor: Actor, connection_id: int, *, remove: bool) -> Connection:
 
     What stays can be removed later, with a new sign-in.
     """
+    farewell = None if remove else farewells.prepared(one(actor, connection_id))
     with transaction() as session:
         connection = one(actor, connection_id)
         _require_alive(connection)
         leaving.leave(session, connection, remove=remove)
         subject = f"connection:{connection_id}"
         record(session, actor, Action.CONNECTION_ENDED, subject, removed=remove)
+    if farewell is not None:
+        farewell.say()
     return connection
 
 
@@ -368,6 +371,12 @@ def _is_there(provider: Provider, outside_id: str) -> bool:
     return True
 
 
+def _look_around(login: Login, direction: Direction) -> None:
+    """Raises Invalid and Unavailable, where the permission is for more than our own calendars."""
+    if login.provider is not ProviderName.GOOGLE or direction is Direction.TWO_WAY:
+        providers.look_around(login)
+
+
 def _calendar_name(calendar: Calendar) -> str:
     return practice.one_line(f"{links.name(calendar)} – {practice.get().name}")[:80]
 
@@ -391,6 +400,7 @@ def _choose(connection: Connection, choices: Choices) -> None:
 def _resume(session: Session, connection: Connection) -> None:
     connection.state, connection.trouble = ConnectionState.WORKING, ""
     connection.failures = 0
+    connection.channel_ends_at = None  # it may have died with the sign-in: another one is made
     leaving.make_due(session, connection)
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from sync_ui import clock
 from sync_ui.domain.reconcile import Owed
-from sync_ui.models import db
 from sync_ui.services import busy, connections, copies, providers
 from sync_ui.services.access import Actor
 from sync_ui.services.providers import ask
@@ -29,19 +28,18 @@ class DryRun:
 def dry_run(actor: Actor, connection_id: int) -> DryRun:
     """What a first pass would do; nothing is written, here or there. Raises Unavailable."""
     connection = connections.one(actor, connection_id)
-    provider = ask(lambda: providers.open_(connection))
     calendar_id, mark = connection.outside_id, copies.mark(connection.calendar)
     ticked = [each.outside_id for each in connection.busy_calendars]
     window = busy.window_of(connection)
     owed = duties(connection, copies.wanted(connection, clock.now()))
-    db.session.rollback()
-    there = ask(lambda: provider.changes(calendar_id, None)).entries
-    spans = [
-        span
-        for outside_id in ticked
-        for found in ask(lambda: provider.busy(outside_id, None, window)).spans.values()  # noqa: B023 - called at once
-        for span in found
-    ]
+    with providers.calling(connection) as provider:
+        there = ask(lambda: provider.changes(calendar_id, None)).entries
+        spans = [
+            span
+            for outside_id in ticked
+            for found in ask(lambda: provider.busy(outside_id, None, window)).spans.values()  # noqa: B023 - called at once
+            for span in found
+        ]
     standing = {entry.id: entry.told and entry.told.digest for entry in there}
     all_day = sum(span.all_day for span in spans)
     return DryRun(

@@ -13,6 +13,9 @@ from sync_ui.models import Connection, transaction
 # Longer than the longest call of a provider; each writing makes it new.
 LENGTH = timedelta(minutes=3)
 
+# Whoever makes it due during a pass sets an earlier time than this: it is due again afterwards.
+NOT_DUE = timedelta(hours=1)
+
 
 class LeaseLost(Exception):
     """Somebody else works on the connection by now, or it was changed: nothing was written."""
@@ -51,7 +54,7 @@ def take(connection_id: int) -> Lease | None:
             return None
         # A clock that was set back leaves no lease for years.
         connection.fence += 1
-        connection.leased_until = now + LENGTH
+        connection.leased_until, connection.next_at = now + LENGTH, now + NOT_DUE
         return Lease(connection_id, connection.fence)
 
 

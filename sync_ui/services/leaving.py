@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from sync_ui import clock
 from sync_ui.models import Calendar, Connection, ConnectionState, User
 from sync_ui.models.database import owes_more
-from sync_ui.services import access, leases
+from sync_ui.services import access, channels, leases
 
 OVER = (ConnectionState.LEAVING, ConnectionState.ENDED)
 
@@ -64,6 +64,5 @@ def end(connection: Connection) -> None:
     """It is over; what is left is the memory of it, and no way in."""
     connection.state = ConnectionState.ENDED
     connection.sealed, connection.token, connection.trouble = None, None, ""
-    connection.channel = connection.channel_digest = connection.channel_resource = None
-    connection.channel_ends_at = None
+    channels.forget(connection)
     connection.busy_calendars.clear()

@@ -1,7 +1,8 @@
 """How an account at a provider is reached: its gateway, with the credentials unsealed."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -9,6 +10,7 @@ from typing import TypeVar
 from flask import Flask, current_app
 
 from sync_ui.domain.outside import (
+    Later,
     Missing,
     OutsideCalendar,
     Provider,
@@ -16,12 +18,13 @@ from sync_ui.domain.outside import (
     SignedOut,
     Trouble,
 )
-from sync_ui.errors import Invalid, Unavailable
+from sync_ui.errors import Invalid, SyncError, Unavailable
+from sync_ui.gateways import google_sign_in
 from sync_ui.gateways.caldav import CalDav
 from sync_ui.gateways.google import Google
 from sync_ui.gateways.google_sign_in import App, Endpoints, Tokens
 from sync_ui.gateways.guarded import Guarded
-from sync_ui.models import Connection, ProviderName
+from sync_ui.models import Connection, ProviderName, db, transaction
 from sync_ui.models.installation import current
 from sync_ui.services import practice, sealing
 
@@ -91,7 +94,11 @@ def _google(login: Login) -> Provider:
     found = login.credentials
     ends = found.get("expires_at")
     expires_at = datetime.fromisoformat(ends) if ends else None
-    return Google(google_app(), Tokens(found["refresh"], found.get("access", ""), expires_at))
+    try:
+        app = google_app()
+    except Invalid as error:  # mends itself as soon as somebody has put it back
+        raise Later(error.sentence) from None
+    return Google(app, Tokens(found["refresh"], found.get("access", ""), expires_at))
 
 
 def _as_credentials(tokens: Tokens) -> Credentials:
@@ -105,6 +112,38 @@ def renewed(provider: Provider, before: Credentials) -> Credentials | None:
         return None
     after = _as_credentials(provider.tokens)
     return after if after != before else None
+
+
+@contextmanager
+def calling(connection: Connection) -> Iterator[Provider]:
+    """The account, for somebody who waits for its answers; what it renews is kept.
+
+    Raises Invalid and Unavailable.
+    """
+    login, connection_id = ask(lambda: login_of(connection)), connection.id
+    provider = ask(lambda: open_login(login))
+    db.session.rollback()
+    try:
+        yield provider
+    finally:
+        after = renewed(provider, login.credentials)
+        if after is not None:
+            _keep(connection_id, after)
+
+
+def _keep(connection_id: int, credentials: Credentials) -> None:
+    with transaction() as session:
+        connection = session.get(Connection, connection_id)
+        if connection is not None and connection.sealed is not None:
+            seal(connection, credentials)
+
+
+def revoke(provider: Google) -> None:
+    """Google forgets the permission, if it can be reached."""
+    try:
+        google_sign_in.revoke(google_app(), provider.tokens)
+    except (SyncError, Trouble):
+        return
 
 
 def open_login(login: Login) -> Provider:

@@ -30,6 +30,7 @@ class Did(StrEnum):
     ACCEPTED = "accepted"
     PUT_BACK = "put_back"
     READ_WHOLE = "read_whole"
+    NO_CHANNEL = "no_channel"
     WRITTEN_TO_ALL = "changed"
 
 

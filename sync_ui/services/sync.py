@@ -24,7 +24,17 @@ from sync_ui.models import (
     Step,
     db,
 )
-from sync_ui.services import busy, cleaning, copies, leases, mail, proposals, providers, steps
+from sync_ui.services import (
+    busy,
+    channels,
+    cleaning,
+    copies,
+    leases,
+    mail,
+    proposals,
+    providers,
+    steps,
+)
 from sync_ui.services.access import WORKER
 from sync_ui.services.leases import Lease, LeaseLost
 from sync_ui.services.providers import Credentials
@@ -40,6 +50,12 @@ LONGEST_WAIT = timedelta(hours=1)
 
 # A channel that tells needs to be asked only in case a message was lost.
 POLLED_BESIDE_CHANNEL = timedelta(minutes=10)
+
+# Google ends the permissions of such a project when they are a week old.
+TESTING = (
+    "It was a week old: if your practice’s project at Google is still in “Testing”, "
+    "ask your administrator to publish it, or this comes back every week."
+)
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +83,8 @@ def due() -> list[int]:
 
 
 def _is_due(connection: Connection, now: datetime) -> bool:
-    if connection.leased_until is not None and connection.leased_until > now:
-        return False
+    if connection.leased_until is not None:
+        return connection.leased_until <= now  # whoever worked on it has died
     if connection.next_at <= now:
         return True
     return not connection.failures and connection.written != copies.state(connection, now)
@@ -116,18 +132,24 @@ def _work(lease: Lease, connection: Connection) -> bool:
     state, direction = connection.state, connection.direction
     db.session.rollback()
     provider = providers.open_login(login)
-    if state is ConnectionState.LEAVING:
-        return cleaning.clean(lease, provider)
-    stopped = direction is Direction.TWO_WAY and _read(lease, provider)
-    more = not stopped and Push(lease, provider).push()
-    _keep(lease, providers.renewed(provider, login.credentials))
-    return more
+    try:
+        if state is ConnectionState.LEAVING:
+            return cleaning.clean(lease, provider)
+        if direction is Direction.TWO_WAY and _read(lease, provider):
+            return False
+        more = Push(lease, provider).push()
+        if not more:
+            channels.keep(lease, provider)
+        return more
+    finally:
+        _keep(lease, providers.renewed(provider, login.credentials))
 
 
 def _keep(lease: Lease, renewed: Credentials | None) -> None:
     if renewed is not None:
         with lease.writing() as (_, connection):
-            providers.seal(connection, renewed)
+            if connection.sealed is not None:
+                providers.seal(connection, renewed)
 
 
 def _read(lease: Lease, provider: Provider) -> bool:
@@ -156,7 +178,7 @@ def _succeed(lease: Lease, *, more: bool) -> bool:
     """Whether the pass is to go on at once: something may have changed during it."""
     with lease.writing() as (session, connection):
         now = clock.now()
-        changed = connection.written != copies.state(connection, now)
+        changed = connection.written != copies.state(connection, now) or connection.next_at <= now
         more = more or (changed and connection.state is ConnectionState.WORKING)
         connection.tried_at = connection.succeeded_at = now
         connection.failures = 0
@@ -169,7 +191,7 @@ def _succeed(lease: Lease, *, more: bool) -> bool:
             .order_by(Copy.next_at)
             .limit(1)
         )
-        waits = now if more else now + _pause(connection, now)
+        waits = now if more else min(now + _pause(connection, now), connection.next_at)
         connection.next_at = min(waits, max(put_off, now)) if put_off else waits
         connection.leased_until = None
     return more
@@ -179,7 +201,7 @@ def _pause(connection: Connection, now: datetime) -> timedelta:
     """Until it is time to look again, though nothing was changed here."""
     if connection.direction is Direction.SEND_ONLY:
         return LONGEST_WAIT
-    if connection.channel_ends_at is not None and connection.channel_ends_at > now:
+    if channels.is_open(connection, now):
         return POLLED_BESIDE_CHANNEL
     return POLLED[connection.provider]
 
@@ -189,7 +211,8 @@ def _fail(lease: Lease, trouble: Trouble) -> None:
     try:
         with lease.writing() as (session, connection):
             now = clock.now()
-            connection.tried_at, connection.trouble = now, str(trouble)
+            sentence = _sentence(connection, trouble, now)
+            connection.tried_at, connection.trouble = now, sentence
             connection.failures += 1
             connection.leased_until = None
             asked = trouble.seconds if isinstance(trouble, Later) else None
@@ -198,9 +221,17 @@ def _fail(lease: Lease, trouble: Trouble) -> None:
             if stops is not None:
                 connection.state = stops
                 mail.owe_connection_notice(session, connection)
-            steps.note(session, connection.id, Did.FAILED, 1, str(trouble))
+            steps.note(session, connection.id, Did.FAILED, 1, sentence)
     except LeaseLost:
         log.info("A pass ended late; another one has taken its place.")
+
+
+def _sentence(connection: Connection, trouble: Trouble, now: datetime) -> str:
+    age = now - connection.signed_in_at
+    google = connection.provider is ProviderName.GOOGLE and isinstance(trouble, SignedOut)
+    if google and timedelta(days=6, hours=12) <= age <= timedelta(days=7, hours=12):
+        return f"{trouble} {TESTING}"
+    return str(trouble)
 
 
 _STOPS = {

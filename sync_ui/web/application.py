@@ -22,6 +22,7 @@ from sync_ui.web import (
     errors,
     exports,
     feeds,
+    google,
     health,
     holidays,
     imports,
@@ -51,6 +52,7 @@ BLUEPRINTS = (
     connections.blueprint,
     duplicates.blueprint,
     exports.blueprint,
+    google.blueprint,
     health.blueprint,
     holidays.blueprint,
     imports.blueprint,
@@ -92,6 +94,7 @@ def build(config: Config | None = None) -> Flask:
     security.init_app(app, config)
     feeds.init_app(app)
     CSRFProtect(app)
+    google.init_app(app)
     Htmx(app)
     signing.init_app(app)
     errors.init_app(app)

@@ -76,7 +76,7 @@ def _load(secret: str) -> SignedIn | None:
 
 def _note_use() -> None:
     """Only what a person does keeps the session awake, not a page that refreshes itself."""
-    asks = request.endpoint not in {None, "static", "health.health"}
+    asks = request.endpoint not in {None, "static", "health.health", "google.notify"}
     by_hand = request.blueprint != "feeds" and "X-Background" not in request.headers
     if asks and by_hand and current_user.is_authenticated:
         accounts.seen(current_user.id)
