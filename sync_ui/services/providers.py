@@ -194,6 +194,8 @@ def look_around(login: Login) -> Account:
         try:
             return open_login(login).calendars()
         except SignedOut:
+            if login.provider is not ProviderName.CALDAV:
+                raise
             raise Rejected(NOT_ACCEPTED) from None
 
     return Account(login, tuple(ask(calendars)))

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import Invalid, SyncError
-from sync_ui.models import Direction
+from sync_ui.models import ConnectionState, Direction
 from sync_ui.services import channels, sign_ins
 from sync_ui.services.sign_ins import Errand
 from sync_ui.web.signing import actor, guard
@@ -57,11 +57,12 @@ def callback() -> View:
         found = sign_ins.come_back(actor(), ticket, current_user.id, request.args)
     except SyncError as error:
         return _refused(error, errand)
-    page = f"/calendars/{errand.key}/connections/{found.id}"
+    key, connection_id = errand.key, found.id
     if errand.connection_id is None:
-        return redirect(f"{page}/start")
-    flash("Signed in. The connection goes on.")
-    return redirect(page)
+        return redirect(url_for("connection.begin", key=key, connection_id=connection_id))
+    ended = found.state is ConnectionState.LEAVING
+    flash("What it wrote is being removed." if ended else "Signed in. The connection goes on.")
+    return redirect(url_for("connection.show", key=key, connection_id=connection_id))
 
 
 @blueprint.post(channels.ADDRESS)

@@ -103,6 +103,9 @@ GET  duplicates.suggested       302 403 403 200 200
 GET  exports.choose             302 200 200 200 200
 POST exports.clients            302 403 403 200 200
 POST exports.schedule           302 200 422 200 200
+GET  google.callback            302 302 302 302 302
+POST google.notify              404 404 404 404 404
+POST google.start               302 302 404 302 302
 GET  health.health              200 200 200 200 200
 POST imports.apply              302 403 403 302 302
 GET  imports.columns            302 403 403 200 200
@@ -417,6 +420,7 @@ class Things:
                 "last": "2026-12-31",
                 "format": "csv",
             },
+            "google.start": {"calendar": self.key, "direction": "two_way"},
             "holidays.listed": {"name": "Winter", "first_day": "2026-12-24"},
             "imports.apply": {"upload": self.mark},
             "imports.columns": {
@@ -656,12 +660,15 @@ def _users() -> list[tuple[int, str, str]]:
     return [(user.id, user.email, user.role.value) for user in found]
 
 
-POSTS = [route for route in EXPECTED if route[1] == "POST"]
+# Called by no browser: no page can send it in somebody's name.
+MACHINES = {"google.notify"}
+
+POSTS = [route for route in EXPECTED if route[1] == "POST" and route[0] not in MACHINES]
 
 # Signed in, shared and set up already, or only looking.
 NOTHING_TO_CHANGE = set(
-    "accounts.sign_in moves.restore imports.preview links.allow reach.check setup.begin "
-    "setup.fill".split()
+    "accounts.sign_in google.start moves.restore imports.preview links.allow reach.check "
+    "setup.begin setup.fill".split()
 )
 
 
