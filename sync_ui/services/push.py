@@ -142,7 +142,8 @@ class Push:
     def _write(self, duty: Duty) -> None:
         etag = duty.etag or None
         if duty.told is None:
-            if etag is not None:
+            # Whoever reads nothing never learns what became of a writing whose answer was lost.
+            if etag is not None or self._sends_only:
                 self._provider.remove(self._calendar_id, duty.entry_id, etag)
             self._gone(duty)
             return
