@@ -9,12 +9,15 @@ put before its own, for what cannot be brought about otherwise.
 import json
 import re
 import threading
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import pytest
 
@@ -81,6 +84,12 @@ class ScriptedGoogle:
         self.access_tokens: set[str] = set()
         # What the next code is worth: the answer of the token endpoint.
         self.codes: dict[str, Fields] = {}
+        # Where people are sent back to, and what the codes they bring were asked for with.
+        self.redirects: set[str] = set()
+        self._asked_with: dict[str, Mapping[str, str]] = {}
+        # By its id: what was asked for, and what Google calls the calendar.
+        self.channels: dict[str, Fields] = {}
+        self.promises_until = datetime.fromtimestamp(1795000000, UTC)
         self.rotates = False
         self.page_size = 2500
         self.empty_page_first = False
@@ -128,6 +137,8 @@ class ScriptedGoogle:
                 if line[0] == asked.method and line[1] in asked.path:
                     self._script.remove(line)
                     return line[2]
+            if asked.path == "/auth":
+                return self._consent(asked.query)
             if asked.path == "/token":
                 return self._token(asked.body)
             if asked.path == "/revoke":
@@ -141,11 +152,37 @@ class ScriptedGoogle:
             return Answer(200, _only(answer.body, selected(asked.query["fields"])))
         return answer
 
+    def _consent(self, query: Mapping[str, str]) -> Answer:
+        """Whoever comes agrees to all."""
+        known = query["client_id"] == self.app.client_id and query["response_type"] == "code"
+        if not known or query["redirect_uri"] not in self.redirects:
+            return Answer(400, {"error": "redirect_uri_mismatch"})
+        assert query["code_challenge_method"] == "S256"
+        number = self._next_change()
+        code, access, refresh = f"code-{number}", f"access-{number}", f"refresh-{number}"
+        told = {"access_token": access, "expires_in": 3600, "token_type": "Bearer"}
+        self.codes[code] = {**told, "refresh_token": refresh, "scope": query["scope"]}
+        self.access_tokens.add(access)
+        self.refresh_tokens.add(refresh)
+        self._asked_with[code] = query
+        back = urlencode({"state": query["state"], "code": code, "scope": query["scope"]})
+        return Answer(302, None, {"Location": f"{query['redirect_uri']}?{back}"})
+
+    def _is_whose_code(self, form: Mapping[str, str]) -> bool:
+        asked = self._asked_with.get(form["code"])
+        if asked is None:
+            return True
+        digest = sha256(form["code_verifier"].encode()).digest()
+        challenge = urlsafe_b64encode(digest).decode().rstrip("=")
+        return (asked["code_challenge"], asked["redirect_uri"]) == (challenge, form["redirect_uri"])
+
     def _token(self, form: Mapping[str, str]) -> Answer:
         if form["client_secret"] != self.app.client_secret:
             return Answer(401, {"error": "invalid_client"})
         if form["grant_type"] == "authorization_code":
             worth = self.codes.pop(form["code"], None)
+            if not self._is_whose_code(form):
+                worth = None
             return Answer(200, worth) if worth else Answer(400, {"error": "invalid_grant"})
         if form["refresh_token"] not in self.refresh_tokens:
             return Answer(400, {"error": "invalid_grant"})
@@ -169,6 +206,7 @@ class ScriptedGoogle:
             made = self.calendar(asked.body["summary"], zone=asked.body.get("timeZone", "UTC"))
             return Answer(200, {"id": made.id, "summary": made.summary, "timeZone": made.zone})
         if path == "channels/stop":
+            self.channels.pop(asked.body["id"], None)
             return Answer(204)
         found = re.fullmatch(r"calendars/([^/]+)/events(?:/([^/]+))?", path)
         assert found is not None, path
@@ -176,8 +214,10 @@ class ScriptedGoogle:
         if calendar is None:
             return refusal(404, "notFound")
         if found[2] == "watch":
-            channel = {"resourceId": f"of {calendar.id}", "expiration": "1795000000000"}
-            return Answer(200, {"id": asked.body["id"], **channel})
+            resource, ends = f"of {calendar.id}", self.promises_until.timestamp() * 1000
+            self.channels[asked.body["id"]] = {**asked.body, "resourceId": resource}
+            told = {"id": asked.body["id"], "resourceId": resource, "expiration": str(int(ends))}
+            return Answer(200, told)
         if found[2] is None:
             return (self._list if asked.method == "GET" else self._insert)(calendar, asked)
         return self._of_one(calendar, unquote(found[2]), asked)
