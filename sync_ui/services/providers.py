@@ -76,6 +76,12 @@ def _caldav(login: Login) -> Provider:
     return CalDav(line, login.server, login.name, password, zone=zone)
 
 
+def has_google() -> bool:
+    """Whether the practice has a client of its own at Google."""
+    config = current().config
+    return bool(config.google_client_id and config.google_client_secret)
+
+
 def google_app() -> App:
     """The practice's client at Google. Raises Invalid if it has none."""
     config = current().config

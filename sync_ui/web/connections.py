@@ -26,7 +26,12 @@ def new(key: str) -> View:
     if "provider" in request.args:
         form = ConnectForm(formdata=None, mode=connections.usual_mode(direction).value)
         return _form(calendar, form)
-    return render_template("connections/new.html", servers=SERVERS, **_about(calendar))
+    return render_template(
+        "connections/new.html",
+        servers=SERVERS,
+        google_set_up=providers.has_google(),
+        **_about(calendar),
+    )
 
 
 @blueprint.post("/new")

@@ -10,7 +10,8 @@ from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import SyncError
 from sync_ui.models import Reason
-from sync_ui.services import accounts, audit, links, practice
+from sync_ui.models.installation import current
+from sync_ui.services import accounts, audit, links, practice, providers, sign_ins
 from sync_ui.web.forms import MODES, REASONS, Count, blame
 from sync_ui.web.signing import actor, guard
 
@@ -53,6 +54,19 @@ class ClientsForm(FlaskForm):
 class PlaceForm(FlaskForm):
     name = StringField("Name of the place", [InputRequired("Enter the place's name.")])
     exclusive = BooleanField("A room: one appointment at a time")
+
+
+@blueprint.get("/google")
+@guard(Permission.SETTINGS)
+def google() -> View:
+    """How an administrator gets the practice a client of its own at Google."""
+    config = current().config
+    return render_template(
+        "practice/google.html",
+        set_up=providers.has_google(),
+        address=sign_ins.redirect_address(),
+        secure=config.secure,
+    )
 
 
 @blueprint.route("", methods=["GET", "POST"])

@@ -67,6 +67,7 @@ PLACES = {
     "phone.look": Place("/add/{code}", VISITORS),
     "practice.clients": Place("/settings/clients", ADMINISTRATORS),
     "practice.entries": Place("/settings/audit", ADMINISTRATORS),
+    "practice.google": Place("/settings/google", ADMINISTRATORS),
     "practice.places": Place("/settings/places", ADMINISTRATORS),
     "practice.policy": Place("/settings/policy", ADMINISTRATORS),
     "practice.settings": Place("/settings", ADMINISTRATORS),
@@ -83,6 +84,7 @@ PLACES = {
 NO_PAGES = {
     "appointments.find_clients",
     "connection.begin",
+    "google.callback",
     "health.health",
     "imports.progress",
     "link.preview",

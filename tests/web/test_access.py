@@ -166,6 +166,7 @@ POST practice.change_place       302 403 403 403 302
 GET  practice.clients           302 403 403 403 200
 POST practice.clients           302 403 403 403 302
 GET  practice.entries           302 403 403 403 200
+GET  practice.google             302 403 403 403 200
 GET  practice.places            302 403 403 403 200
 POST practice.places            302 403 403 403 302
 GET  practice.policy            302 403 403 403 200
