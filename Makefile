@@ -36,10 +36,12 @@ soak: system-packages ## run every test with a hundred times the examples
 system-packages: .venv/dev ## install the browser, servers and calendar reader that tests use
 	@.ci/system-packages
 	@.ci/node-packages
+	@.ci/caldav-reader
 
 lock: .venv/uv ## pin the newest versions of all dependencies, for every platform
 	$(BIN)/uv $(LOCK) --output-file .ci/requirements.txt
 	$(BIN)/uv $(LOCK) --extra dev --constraint .ci/requirements.txt --output-file .ci/requirements-dev.txt
+	$(BIN)/uv $(subst pyproject.toml,.ci/requirements-caldav.in,$(LOCK)) --output-file .ci/requirements-caldav.txt
 
 LOCK = pip compile pyproject.toml --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-header --quiet

@@ -7,6 +7,7 @@ a short time. Each opens the installation anew, as any worker does.
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,19 +58,27 @@ def raise_killed() -> None:
 
 @contextmanager
 def dying(death: Death | None, die: Callable[[], None] = raise_killed) -> Iterator[None]:
-    """In the midst of what is done inside, at that transaction, the worker dies."""
+    """In the midst of what is done inside, at that transaction, the worker dies.
+
+    Whoever else is at work, in another thread, lives on.
+    """
+    mine = threading.get_ident()
+
+    def is_due(when: When, more: int) -> bool:
+        here = threading.get_ident() == mine
+        return here and death is not None and (death.when, death.more) == (when, more)
 
     def before(_: object) -> None:
-        if death and death.when is When.BEFORE and death.more == 0:
+        if is_due(When.BEFORE, 0):
             die()
 
     def after(_: object) -> None:
-        if death:
+        if death and threading.get_ident() == mine:
             death.more -= 1
 
     def next_word(*_: object) -> None:
         # A session that is interrupted while it commits does not know what it did.
-        if death and death.when is When.AFTER and death.more < 0:
+        if is_due(When.AFTER, -1):
             die()
 
     ears = (

@@ -9,7 +9,6 @@ import random
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
 
@@ -107,7 +106,7 @@ def test_both_sides_agree_in_the_end(app: Flask, begin: Begin, seed: int) -> Non
         sides.now.move(minutes=4)
 
         def other() -> None:
-            with app.app_context(), suppress(Killed):
+            with app.app_context():
                 sync.run(sides.id)
 
         late = threading.Thread(target=other)
