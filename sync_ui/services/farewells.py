@@ -35,7 +35,7 @@ def prepared(connection: Connection, provider: Provider | None = None) -> Farewe
         return None
     try:
         provider = provider or providers.open_(connection)
-    except (SyncError, Trouble):
+    except (SyncError, Trouble, InvalidTag):
         return None
     if not isinstance(provider, Google):
         return None
@@ -56,7 +56,7 @@ def _is_shared(connection: Connection) -> bool:
             Connection.sealed.is_not(None),
         )
     ).all()
-    own = providers.login_of(connection).credentials["refresh"]
+    own = _refresh(connection)
     return any(
         other.created_by_id == connection.created_by_id or _refresh(other) == own
         for other in others

@@ -48,7 +48,7 @@ WORKED_ON = (ConnectionState.WORKING, ConnectionState.LEAVING)
 POLLED = {ProviderName.CALDAV: timedelta(minutes=1), ProviderName.GOOGLE: timedelta(minutes=2)}
 LONGEST_WAIT = timedelta(hours=1)
 
-# A channel that tells needs to be asked only in case a message was lost.
+# A channel that tells needs to be asked only in case a message was lost. Busy calendars have none.
 POLLED_BESIDE_CHANNEL = timedelta(minutes=10)
 
 # Google ends the permissions of such a project when they are a week old.
@@ -201,7 +201,7 @@ def _pause(connection: Connection, now: datetime) -> timedelta:
     """Until it is time to look again, though nothing was changed here."""
     if connection.direction is Direction.SEND_ONLY:
         return LONGEST_WAIT
-    if channels.is_open(connection, now):
+    if channels.is_open(connection, now) and not connection.busy_calendars:
         return POLLED_BESIDE_CHANNEL
     return POLLED[connection.provider]
 

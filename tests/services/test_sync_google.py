@@ -320,6 +320,17 @@ def test_google_is_asked_to_call_for_a_week(
     assert made.next_at - now() == sync.POLLED_BESIDE_CHANNEL
 
 
+def test_busy_calendars_are_asked_as_often_as_without_a_channel(
+    practice: Practice, there: ScriptedGoogle, connection_id: int, now: Clock
+) -> None:
+    private = there.calendar("Private")
+    connections.choose_busy(practice.unlu, connection_id, [private.id])
+    pass_(connection_id)
+
+    assert len(there.channels) == 1
+    assert row(connection_id).next_at - now() == timedelta(minutes=2)
+
+
 def test_a_channel_is_renewed_before_it_ends_and_the_old_one_stopped_after_that(
     there: ScriptedGoogle, connection_id: int, now: Clock
 ) -> None:
@@ -430,6 +441,17 @@ def test_a_permission_that_another_connection_may_need_stays(
 
     connections.disconnect(practice.ada, second, remove=False)
     assert paths(there, "/revoke") == ["/revoke"]
+
+
+def test_a_connection_whose_credentials_do_not_open_can_be_ended(
+    practice: Practice, there: ScriptedGoogle, connection_id: int
+) -> None:
+    with transaction() as session:
+        session.get_one(Connection, connection_id).sealed = b"sealed with the key of another day"
+
+    connections.disconnect(practice.unlu, connection_id, remove=False)
+
+    assert row(connection_id).state is ConnectionState.ENDED
 
 
 def test_a_google_that_hears_nothing_does_not_keep_the_connection(
