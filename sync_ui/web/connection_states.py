@@ -58,6 +58,15 @@ def in_need(actor: Actor) -> dict[str, object]:
     return in_words() | {"in_need": found}
 
 
+def by_calendar(actor: Actor) -> dict[str, object]:
+    """The connections that are not over, of each calendar (by its id) of the actor's."""
+    found: dict[int, list[Connection]] = {}
+    for each in connections.manageable(actor):
+        if each.state is not ConnectionState.ENDED:
+            found.setdefault(each.calendar_id, []).append(each)
+    return in_words() | {"connected": found}
+
+
 def in_words() -> dict[str, object]:
     """What templates call to speak of a connection."""
     return {

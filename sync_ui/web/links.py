@@ -84,6 +84,7 @@ def calendars() -> View:
         calendars=found,
         links=links,
         replaced=replaced,
+        **connection_states.by_calendar(actor()),
         news_of=lambda calendar: set().union(*(news[link.id] for link in links.live(calendar))),
     )
 

@@ -72,6 +72,7 @@ def _page(
         decided=[] if in_place else proposed.told(proposals.decided(actor())),
         proposal_fault=error.sentence if error else "",
         asking=asking,
+        shown=request.args.get("shown", type=int) if in_place else None,
         **proposed.about(actor()),
         **context,
     )

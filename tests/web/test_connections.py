@@ -274,6 +274,15 @@ def test_a_page_tells_how_it_fares(
     assert "Two-Way Sync Works In step just now" in unlu.look(unlu.sync)
 
 
+def test_the_list_of_calendars_tells_it_too(unlu: Visitor, outside: Outside) -> None:
+    outside.pass_()
+    assert "dav.example.com: works" in unlu.look("/calendars")
+
+    put(outside, state=ConnectionState.SIGNED_OUT)
+
+    assert "dav.example.com: needs signing in again" in unlu.look("/calendars")
+
+
 def test_the_log_names_nobody(
     unlu: Visitor, outside: Outside, book: Book, practice: Practice
 ) -> None:
