@@ -188,7 +188,9 @@ def sign_in_again(actor: Actor, connection_id: int, secrets: Credentials) -> Con
     if connection.state is ConnectionState.LOST:
         _look_around(login, connection.direction)
     elif not _is_there(provider, outside_id):
-        raise Invalid("This does not open the account that was connected. Check the password.")
+        google = login.provider is ProviderName.GOOGLE
+        mend = "Sign in to the same one." if google else "Check the password."
+        raise Invalid(f"This does not open the account that was connected. {mend}")
     with transaction() as session:
         connection = one(actor, connection_id)
         providers.seal(connection, secrets)
