@@ -29,7 +29,18 @@ from sync_ui.domain.roles import Permission
 from sync_ui.errors import ConfirmationNeeded, Conflict, Invalid, NotFound, Refused, SyncError
 from sync_ui.models import Calendar, Link, Reason
 from sync_ui.models.installation import current
-from sync_ui.services import access, codes, feeds, limits, links, mail, notices, practice, replaced
+from sync_ui.services import (
+    access,
+    codes,
+    connections,
+    feeds,
+    limits,
+    links,
+    mail,
+    notices,
+    practice,
+    replaced,
+)
 from sync_ui.web import connection_states, dates, previews, proposed
 from sync_ui.web.forms import MODES, REASONS, blame
 from sync_ui.web.link_form import AGREED
@@ -101,7 +112,7 @@ def allow(key: str) -> View:
     """Ticking makes the first link; un-ticking asks before it turns everything off."""
     calendar = access.calendar(actor(), key)
     if not AllowForm().allowed.data:
-        asking = bool(links.live(calendar))
+        asking = _is_allowed(calendar)
         return _page(calendar, asking="disallow") if asking else _done(calendar, "", "allow")
     links.allow(actor(), key)
     sentence = "This calendar can be read outside now. Choose what it shows."
@@ -319,7 +330,7 @@ def _page(
         replaced=replaced,
         news_of=lambda shown: news[shown.id],
         reasons=REASONS,
-        allow_form=AllowForm(formdata=None, allowed=bool(live)),
+        allow_form=AllowForm(formdata=None, allowed=_is_allowed(calendar)),
         mode_form=mode_form,
         link_form=link_form,
         allowed_modes=allowed_modes(),
@@ -335,6 +346,11 @@ def _page(
         **_proposed(calendar),
         **context,
     ), status
+
+
+def _is_allowed(calendar: Calendar) -> bool:
+    """Whether anything of it can leave: by a link or by a connection."""
+    return bool(links.live(calendar) or connections.of_calendar(calendar.id))
 
 
 def _proposed(calendar: Calendar) -> dict[str, object]:

@@ -491,3 +491,28 @@ def test_the_guide_names_the_address_to_register(
 
     assert 'value="https://calendar.example.com/connections/google/callback"' in page
     assert "ends every permission after 7 days" in page
+
+
+def test_unticking_ends_connections_too(
+    practice: Practice, book: Book, unlu: Visitor, outside: Outside
+) -> None:
+    book(practice.jane)
+    outside.pass_()
+    assert "nothing leaves the practice" not in unlu.look(unlu.sync)
+
+    asked = words(unlu.post_in_place(unlu.sync))
+    assert "Connections take back what they wrote." in asked
+    assert outside.row.state is ConnectionState.WORKING
+    unlu.post_in_place(f"{unlu.sync}/disallow")
+    sync.run_until_done(outside.id)
+
+    assert (outside.entries(), outside.row.state) == ({}, ConnectionState.ENDED)
+    assert "nothing leaves the practice" in unlu.look(unlu.sync)
+
+
+def test_a_connected_calendar_without_a_link_can_have_one(
+    practice: Practice, unlu: Visitor, outside: Outside
+) -> None:
+    assert "Make a link that any calendar app can read" in unlu.look(unlu.sync)
+    unlu.post(unlu.sync, allowed="y")
+    assert len(links.live(outside.row.calendar)) == 1
