@@ -35,7 +35,7 @@ def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 @pytest.fixture
 def monday() -> str:
     """A Monday without appointments that no other test uses."""
-    return (date(2028, 1, 3) + timedelta(weeks=next(_weeks))).isoformat()
+    return (date(2029, 1, 1) + timedelta(weeks=next(_weeks))).isoformat()
 
 
 @pytest.fixture
