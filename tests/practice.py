@@ -31,6 +31,7 @@ from sync_ui.models import Practice as PracticeRow
 from sync_ui.services import access, accounts, appointments, clients, links, people
 from sync_ui.services.access import Actor
 from sync_ui.services.plans import Plan
+from tests import once
 
 PASSWORD = "a long enough password"
 ZONE = "America/New_York"
@@ -95,6 +96,7 @@ def running(config: Config) -> Iterator[Flask]:
     app = create_app(config)
     app.config["TESTING"] = False  # errors answer as they do for people
     with app.app_context():
+        once.share(app, db.engine)
         yield app
         db.session.remove()
         db.engine.dispose()
