@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 ARGS ?=
 
-# Whole files to each process, so that what a file shares is made once; the quicker one takes over.
+# Each process gets neighbours, so that what a file shares is made once; the quicker one takes over.
 TWO_AT_ONCE = -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
