@@ -5,6 +5,7 @@ import os
 import hypothesis
 
 pytest_plugins = [
+    "tests.once",
     "tests.practice",
     "tests.postgresql",
     "tests.radicale",

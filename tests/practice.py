@@ -31,6 +31,7 @@ from sync_ui.models import Practice as PracticeRow
 from sync_ui.services import access, accounts, appointments, clients, links, people
 from sync_ui.services.access import Actor
 from sync_ui.services.plans import Plan
+from tests import once
 
 PASSWORD = "a long enough password"
 ZONE = "America/New_York"
@@ -74,10 +75,18 @@ def empty_installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def data_dir(empty_installation: Path, tmp_path: Path) -> Path:
+def data_dir(request: pytest.FixtureRequest, empty_installation: Path, tmp_path: Path) -> Path:
+    original = empty_installation
+    if with_practice(request):
+        original = request.getfixturevalue("settled").data_dir
     copied = tmp_path / "instance"
-    shutil.copytree(empty_installation, copied)
+    shutil.copytree(original, copied)
     return copied
+
+
+def with_practice(request: pytest.FixtureRequest) -> bool:
+    """Whether the test asks for the practice; then its people are copied as well."""
+    return "practice" in request.fixturenames
 
 
 @pytest.fixture
@@ -95,6 +104,7 @@ def running(config: Config) -> Iterator[Flask]:
     app = create_app(config)
     app.config["TESTING"] = False  # errors answer as they do for people
     with app.app_context():
+        once.share(app, db.engine)
         yield app
         db.session.remove()
         db.engine.dispose()
@@ -116,9 +126,33 @@ class Practice:
     annas_calendar: str
 
 
+@dataclass(frozen=True)
+class Settled:
+    """An installation whose practice has its people."""
+
+    data_dir: Path
+    practice: Practice
+
+
+@pytest.fixture(scope="session")
+def settled(empty_installation: Path, tmp_path_factory: pytest.TempPathFactory) -> Settled:
+    """Made once; each test gets a copy."""
+    data_dir = tmp_path_factory.mktemp("settled") / "instance"
+    shutil.copytree(empty_installation, data_dir)
+    config = Config(data_dir=data_dir, base_url="https://calendar.example.com")
+    return Settled(data_dir, settle(config))
+
+
+def settle(config: Config) -> Practice:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "now", Clock())
+        (made,) = [people_of_a_practice() for _ in running(config)]
+    return made
+
+
 @pytest.fixture
-def practice(app: Flask, now: Clock) -> Practice:
-    return people_of_a_practice()
+def practice(app: Flask, now: Clock, settled: Settled) -> Practice:
+    return settled.practice
 
 
 def people_of_a_practice() -> Practice:

@@ -1,10 +1,13 @@
 """The product under test: an empty one for a single test, and a demo practice for many."""
 
-from collections.abc import Iterator
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from playwright.sync_api import expect
 
 from tests.journeys.product import Product, running
@@ -22,13 +25,34 @@ def product(tmp_path: Path) -> Iterator[Product]:
     yield from running(Product(tmp_path))
 
 
+Fill = Callable[[Product, int, int], None]
+
+
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+def fill(tmp_path_factory: pytest.TempPathFactory) -> Fill:
+    """`fill(product, clinicians, weeks)`: a demo, made once for all that want one like it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent  # each worker has a directory of its own there
+
+    def fill(product: Product, clinicians: int, weeks: int) -> None:
+        likes = ("--clinicians", str(clinicians), "--weeks", str(weeks))
+        made = shared / f"demo-{clinicians}-{weeks}"
+        with FileLock(f"{made}.lock"):
+            if not made.exists():
+                first = Product(shared / f"making-{made.name}")
+                first.command("demo", "--password", PASSWORD, *likes)
+                first.data_dir.rename(made)
+        shutil.copytree(made, product.data_dir)
+
+    return fill
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory, fill: Fill) -> Iterator[Product]:
     """A demo practice that many tests share; each takes a `clinician` of its own."""
     shared = Product(tmp_path_factory.mktemp("demo"))
-    shared.command(
-        "demo", "--password", PASSWORD, "--clinicians", str(DEMO_CLINICIANS), "--weeks", "4"
-    )
+    fill(shared, DEMO_CLINICIANS, 4)
     yield from running(shared)
 
 

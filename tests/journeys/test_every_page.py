@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from sync_ui.domain.roles import Role
 from tests.browser import Faults, OpenPage
 from tests.journeys import looks, steps
+from tests.journeys.conftest import Fill
 from tests.journeys.product import Product, running
 from tests.radicale import HOST, Radicale
 
@@ -111,11 +112,11 @@ def test_every_page_is_in_the_table(app: Flask) -> None:
 
 @pytest.fixture(scope="module")
 def practice_of_one(
-    tmp_path_factory: pytest.TempPathFactory, radicale: Radicale
+    tmp_path_factory: pytest.TempPathFactory, fill: Fill, radicale: Radicale
 ) -> Iterator[Product]:
     """A demo with one clinician, so that no page is longer than it needs to be to show all."""
     small = Product(tmp_path_factory.mktemp("one"), SYNC_ALLOW_PRIVATE_ADDRESSES=HOST)
-    small.command("demo", "--password", steps.PASSWORD, "--clinicians", "1", "--weeks", "2")
+    fill(small, 1, 2)
     for calendar, mode in (("clinician@demo.example", "initials"), ("practice", "busy")):
         small.command(
             "link", "create", "--calendar", calendar, "--label", "Phone", "--display", mode

@@ -10,6 +10,7 @@ from playwright.sync_api import Dialog, Page, expect
 
 from tests.browser import PHONE, OpenPage
 from tests.journeys import looks, steps
+from tests.journeys.conftest import Fill
 from tests.journeys.product import Product, running
 
 SCRIPT = "<script>alert(1)</script>"
@@ -49,10 +50,10 @@ def open_page(open_page: OpenPage) -> Iterator[OpenPage]:
 
 
 @pytest.fixture(scope="module")
-def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+def attacked(tmp_path_factory: pytest.TempPathFactory, fill: Fill) -> Iterator[Product]:
     """A demo that belongs to these tests alone."""
     product = Product(tmp_path_factory.mktemp("attacked"))
-    product.command("demo", "--password", steps.PASSWORD, "--clinicians", "2", "--weeks", "1")
+    fill(product, 2, 1)
     yield from running(product)
 
 

@@ -9,15 +9,16 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import DESKTOP, PHONE, OpenPage
 from tests.journeys import looks, steps
+from tests.journeys.conftest import Fill
 from tests.journeys.product import Product, running
 
 SCHEDULER = "scheduler@demo.example"
 
 
 @pytest.fixture(scope="module")
-def practice_of_two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+def practice_of_two(tmp_path_factory: pytest.TempPathFactory, fill: Fill) -> Iterator[Product]:
     made = Product(tmp_path_factory.mktemp("two"))
-    made.command("demo", "--password", steps.PASSWORD, "--clinicians", "2", "--weeks", "2")
+    fill(made, 2, 2)
     yield from running(made)
 
 

@@ -10,16 +10,17 @@ from playwright.sync_api import Page, expect
 from tests.browser import PHONE, Faults, OpenPage
 from tests.journeys import looks, steps
 from tests.journeys.calendar_app import Reading
+from tests.journeys.conftest import Fill
 from tests.journeys.product import Product, running
 
 IPHONE, OUTLOOK, PARTNER = "Anna’s iPhone", "Office Outlook", "Partner: busy only"
 
 
 @pytest.fixture
-def strict(tmp_path: Path) -> Iterator[Product]:
+def strict(tmp_path: Path, fill: Fill) -> Iterator[Product]:
     """A practice of its own for whoever changes its policy."""
     product = Product(tmp_path)
-    product.command("demo", "--password", steps.PASSWORD, "--clinicians", "1", "--weeks", "2")
+    fill(product, 1, 2)
     yield from running(product)
 
 

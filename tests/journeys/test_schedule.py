@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser import DESKTOP, PHONE, Faults, OpenPage
 from tests.journeys import looks, steps
+from tests.journeys.conftest import Fill
 from tests.journeys.product import Product, running
 
 SCHEDULER = "scheduler@demo.example"
@@ -25,17 +26,17 @@ _weeks = count()
 
 
 @pytest.fixture(scope="module")
-def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+def practice(tmp_path_factory: pytest.TempPathFactory, fill: Fill) -> Iterator[Product]:
     """A demo in New York with three clinicians."""
     shared = Product(tmp_path_factory.mktemp("schedule"))
-    shared.command("demo", "--password", steps.PASSWORD, "--clinicians", "3", "--weeks", "2")
+    fill(shared, 3, 2)
     yield from running(shared)
 
 
 @pytest.fixture
 def monday() -> str:
     """A Monday without appointments that no other test uses."""
-    return (date(2028, 1, 3) + timedelta(weeks=next(_weeks))).isoformat()
+    return (date(2029, 1, 1) + timedelta(weeks=next(_weeks))).isoformat()
 
 
 @pytest.fixture

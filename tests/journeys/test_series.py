@@ -7,6 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser import DESKTOP, PHONE, Faults, OpenPage
 from tests.journeys import looks, steps
+from tests.journeys.conftest import Fill
 from tests.journeys.product import Product, running
 
 SCHEDULER = "scheduler@demo.example"
@@ -17,10 +18,10 @@ TURNS = ("2027-06-07", "2027-06-14", "2027-06-21", "2027-06-28")
 
 
 @pytest.fixture
-def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+def practice(tmp_path_factory: pytest.TempPathFactory, fill: Fill) -> Iterator[Product]:
     """A demo with one clinician, whose June is free."""
     small = Product(tmp_path_factory.mktemp("series"))
-    small.command("demo", "--password", steps.PASSWORD, "--clinicians", "1", "--weeks", "1")
+    fill(small, 1, 1)
     yield from running(small)
 
 

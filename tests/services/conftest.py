@@ -1,5 +1,6 @@
 """The services are tested on both databases: SQLCipher and PostgreSQL."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import pytest
 
 from sync_ui.config import Config
 from sync_ui.models import installation
-from tests.postgresql import new_database
+from tests.postgresql import drop_database, name_of, new_database
+from tests.practice import Settled, settle, with_practice
 
 
 @pytest.fixture(params=["sqlcipher", "postgresql"])
@@ -20,9 +22,12 @@ def config(request: pytest.FixtureRequest, data_dir: Path) -> Config:
 
 
 @pytest.fixture
-def migrated_database(migrated_template: str, postgresql_server: str) -> str:
-    """A database of the test's own, copied from one that was migrated once."""
-    return new_database(postgresql_server, migrated_template)
+def migrated_database(request: pytest.FixtureRequest, postgresql_server: str) -> Iterator[str]:
+    """A database of the test's own, copied from one that was made once."""
+    template = "settled_template" if with_practice(request) else "migrated_template"
+    url = new_database(postgresql_server, request.getfixturevalue(template))
+    yield url
+    drop_database(postgresql_server, url)  # thousands would fill the memory
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +35,15 @@ def migrated_template(postgresql_server: str, empty_installation: Path) -> str:
     url = new_database(postgresql_server)
     found = Config(data_dir=empty_installation, base_url="http://127.0.0.1:8000")
     installation.prepare(replace(found, database_url=for_sqlalchemy(url)))
-    return url.partition("@/")[2].partition("?")[0]
+    return name_of(url)
+
+
+@pytest.fixture(scope="session")
+def settled_template(postgresql_server: str, migrated_template: str, settled: Settled) -> str:
+    url = new_database(postgresql_server, migrated_template)
+    found = Config(data_dir=settled.data_dir, base_url="https://calendar.example.com")
+    assert settle(replace(found, database_url=for_sqlalchemy(url))) == settled.practice
+    return name_of(url)
 
 
 def for_sqlalchemy(url: str) -> str:

@@ -223,7 +223,7 @@ def routes(app: Flask) -> set[Route]:
 
 
 class Things:
-    """Fresh objects of one clinician, so that no request meets what an earlier one has done."""
+    """Objects of one clinician; whoever has changed any goes on with fresh ones."""
 
     def __init__(self, practice: Practice, book: Book, owner: Actor, uploader: Actor) -> None:
         number = next(_numbers)
@@ -471,6 +471,10 @@ EMAILS = {
 }
 
 
+# What is asked of these has something done to their things beforehand.
+CHANGED_FIRST = {"moves.undo", "people.reset_known"}
+
+
 class Asker:
     """One column of the table, at a browser."""
 
@@ -483,6 +487,7 @@ class Asker:
         self._email = EMAILS[column]
         self._browser_of = browser_of
         self._browser = browser_of(self._email)
+        self._things: Things | None = None
 
     def ask(self, route: Route) -> TestResponse:
         return self.prepared(route)()
@@ -490,25 +495,41 @@ class Asker:
     def prepared(self, route: Route, *, with_token: bool = True) -> Callable[[], TestResponse]:
         """The request, ready to be sent."""
         endpoint, method = route
-        things = Things(self._practice, self._book, self._owner, self._uploader)
-        if self._email in {EMAILS["scheduler"], EMAILS["administrator"]}:
-            things.editor = self._uploader
-        browser = self._awake()
+        if self._things is None:
+            self._renew()
+        things = self._things
+        assert things is not None
         form = things.form(endpoint)
-        if with_token:
-            form["csrf_token"] = csrf_token(browser, "/account" if self._email else "/sign-in")
+        if with_token and method == "POST":
+            page = "/account" if self._email else "/sign-in"
+            form["csrf_token"] = csrf_token(self._browser, page)
         with self._app.test_request_context():
             address = url_for(endpoint, **things.path(endpoint))  # type: ignore[arg-type]
-        data = None if method == "GET" else form
+        data = form if method == "POST" else None
         # A calendar app's reading would be noted as a visit, some time later.
         headers = {"User-Agent": "Mozilla/5.0"}
-        return lambda: browser.open(address, method=method, data=data, headers=headers)
 
-    def _awake(self) -> FlaskClient:
+        def send() -> TestResponse:
+            answer = self._browser.open(address, method=method, data=data, headers=headers)
+            if endpoint in CHANGED_FIRST or not self._left_as_it_was(method, answer):
+                self._things = None
+            return answer
+
+        return send
+
+    def _renew(self) -> None:
         """Some requests begin or end a session; the next one finds it as it should be."""
+        self._things = Things(self._practice, self._book, self._owner, self._uploader)
+        if self._email in {EMAILS["scheduler"], EMAILS["administrator"]}:
+            self._things.editor = self._uploader
         if not self._email or self._browser.get("/account").status_code == 302:
             self._browser = self._browser_of(self._email)
-        return self._browser
+
+    def _left_as_it_was(self, method: str, answer: TestResponse) -> bool:
+        """The request only read, or was refused, so that its things will do for the next one."""
+        refused = {400, 403, 404} if self._email else {302, 400, 403, 404}
+        sent_away = "/sign-in" in answer.headers.get("Location", "/sign-in")
+        return method != "POST" or (answer.status_code in refused and sent_away)
 
 
 @pytest.fixture

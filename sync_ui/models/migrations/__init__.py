@@ -1,6 +1,7 @@
 """The database's shape, version by version."""
 
 import sqlite3
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -25,14 +26,14 @@ def upgrade(engine: Engine) -> None:
         engine.dispose()  # connections made before have them on
     with engine.connect() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
-    config = _config()
-    scripts = ScriptDirectory.from_config(config)
+    scripts = _scripts()
     if found == scripts.get_current_head():
         return
     if found not in {None, *(script.revision for script in scripts.walk_revisions())}:
         raise CannotStart(
             "the database was made by a newer version of Sync Calendar. Install that version."
         )
+    config = _config()
     with engine.connect().execution_options(writing=True) as connection, connection.begin():
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -53,6 +54,12 @@ def exists(engine: Engine) -> bool:
             return MigrationContext.configure(connection).get_current_revision() is not None
     except (OperationalError, ProgrammingError):
         raise CannotStart("the database that SYNC_DATABASE_URL names does not answer.") from None
+
+
+@cache
+def _scripts() -> ScriptDirectory:
+    """Read once: the versions are part of the program."""
+    return ScriptDirectory.from_config(_config())
 
 
 def _config() -> Config:
