@@ -351,15 +351,20 @@ def _place(account: Account, calendar: Calendar, outside_id: str) -> OutsideCale
             if found.id == outside_id and found.writable:
                 return found
         raise Invalid("Choose a calendar of the list, or let a new one be made.")
-    provider = providers.open_login(account.login)
-    for earlier in reversed(of_calendar(calendar.id, ended=True)):
-        if earlier.provider is account.login.provider and _is_there(provider, earlier.outside_id):
-            return OutsideCalendar(earlier.outside_id, earlier.outside_name, writable=True)
     name = _calendar_name(calendar)
+    earlier = [
+        OutsideCalendar(each.outside_id, each.outside_name, writable=True)
+        for each in of_calendar(calendar.id, ended=True)
+        if (each.provider, each.server) == (account.login.provider, account.login.server)
+    ]
+    provider = providers.open_login(account.login)
+    db.session.rollback()
+    for found in reversed(earlier):
+        if _is_there(provider, found.id):
+            return found
     for found in account.calendars:
         if found.name == name and found.writable:
             return found
-    db.session.rollback()
     return ask(lambda: provider.make_calendar(name))
 
 
