@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -50,12 +50,17 @@ def take(connection_id: int) -> Lease | None:
     with transaction() as session:
         connection = _fresh(session, connection_id)
         now = clock.now()
-        if connection is None or (connection.leased_until and connection.leased_until > now):
+        if connection is None or is_held(connection, now):
             return None
-        # A clock that was set back leaves no lease for years.
         connection.fence += 1
         connection.leased_until, connection.next_at = now + LENGTH, now + NOT_DUE
         return Lease(connection_id, connection.fence)
+
+
+def is_held(connection: Connection, now: datetime) -> bool:
+    """Whether somebody works on it. A clock that was set back leaves no lease for years."""
+    until = connection.leased_until
+    return until is not None and now < until <= now + LENGTH
 
 
 def break_(connection: Connection) -> None:

@@ -30,6 +30,7 @@ from sync_ui.services import (
     cleaning,
     copies,
     leases,
+    leaving,
     mail,
     proposals,
     providers,
@@ -47,6 +48,9 @@ WORKED_ON = (ConnectionState.WORKING, ConnectionState.LEAVING)
 # So often is looked what was changed outside, where nobody tells.
 POLLED = {ProviderName.CALDAV: timedelta(minutes=1), ProviderName.GOOGLE: timedelta(minutes=2)}
 LONGEST_WAIT = timedelta(hours=1)
+
+# A provider that asks for more patience is asked again all the same.
+LONGEST_ASKED = timedelta(days=1)
 
 # A channel that tells needs to be asked only in case a message was lost. Busy calendars have none.
 POLLED_BESIDE_CHANNEL = timedelta(minutes=10)
@@ -84,8 +88,8 @@ def due() -> list[int]:
 
 def _is_due(connection: Connection, now: datetime) -> bool:
     if connection.leased_until is not None:
-        return connection.leased_until <= now  # whoever worked on it has died
-    if connection.next_at <= now:
+        return not leases.is_held(connection, now)  # whoever worked on it has died
+    if not now < connection.next_at <= now + LONGEST_ASKED:  # or the clock was set back
         return True
     return not connection.failures and connection.written != copies.state(connection, now)
 
@@ -218,7 +222,9 @@ def _fail(lease: Lease, trouble: Trouble) -> None:
             asked = trouble.seconds if isinstance(trouble, Later) else None
             connection.next_at = now + _backoff(connection.failures, asked)
             stops = _STOPS.get(type(trouble))
-            if stops is not None:
+            if stops is not None and connection.state is ConnectionState.LEAVING:
+                leaving.end(connection)  # what it wrote can be removed with a new sign-in
+            elif stops is not None:
                 connection.state = stops
                 mail.owe_connection_notice(session, connection)
             steps.note(session, connection.id, Did.FAILED, 1, sentence)
@@ -245,4 +251,4 @@ def _backoff(failures: int, asked: float | None) -> timedelta:
     """Spread by chance, so that many accounts do not come back at once."""
     wait = min(timedelta(seconds=30 * 2 ** min(failures - 1, 10)), LONGEST_WAIT)
     wait *= random.uniform(0.8, 1.2)  # noqa: S311 - no secret
-    return max(wait, timedelta(seconds=min(asked or 0, 86_400)))
+    return max(wait, min(timedelta(seconds=asked or 0), LONGEST_ASKED))

@@ -604,9 +604,39 @@ def test_what_it_wrote_can_be_removed_after_disconnecting(
     assert outside.row.sealed is None
 
 
+def test_who_disconnected_never_comes_back_by_itself(
+    practice: Practice, book: Book, outside: Outside
+) -> None:
+    book(practice.jane)
+    outside.pass_()
+    connections.disconnect(practice.unlu, outside.id, remove=True)
+    outside.there.failing = [SignedOut("Sign in again.")]
+
+    sync.run(outside.id)
+    assert (outside.row.state, outside.row.sealed) == (ConnectionState.ENDED, None)
+
+    connections.remove_written(practice.unlu, outside.id, {"password": "a new one"})
+    outside.pass_()
+    assert (outside.entries(), outside.row.state) == ({}, ConnectionState.ENDED)
+
+
+def test_a_clock_that_was_set_back_holds_up_nothing(
+    practice: Practice, book: Book, outside: Outside, now: Clock
+) -> None:
+    now.move(days=3650)
+    leases.take(outside.id)
+    now.set(NOW)
+
+    assert sync.due() == [outside.id]
+    book(practice.jane)
+    outside.pass_()
+    assert outside.summaries() == ["J.S."]
+
+
 def test_only_one_works_on_a_connection(
     practice: Practice, book: Book, outside: Outside, now: Clock
 ) -> None:
+    """SECURITY D9."""
     book(practice.jane)
     late = leases.take(outside.id)
     assert late is not None
