@@ -87,8 +87,8 @@ class BothSides:
     private: dict[str, bytes] = field(default_factory=dict)
     cancelled: set[int] = field(default_factory=set)
 
-    def connect(self, direction: Direction = Direction.TWO_WAY) -> None:
-        """Connected and begun; nothing is written yet."""
+    def connect(self, direction: Direction, rule: Rule | None) -> None:
+        """Connected and begun, with any rule if none is said; nothing is written yet."""
         user, password = self.radicale.new_user()
         login = providers.caldav_login(self.proxy.url, user, password)
         made = connections.connect(
@@ -97,7 +97,7 @@ class BothSides:
             providers.look_around(login),
             direction,
             DisplayMode.INITIALS,
-            rule=self.chance.choice(list(Rule)),
+            rule=rule or self.chance.choice(list(Rule)),
             confirmed=True,
         )
         self.id = made.id
