@@ -249,6 +249,7 @@ class BothSides:
         assert {name: (self.folder / name).read_bytes() for name in self.private} == self.private
         assert {row.id for row in self.rows() if row.status in GONE} == self.cancelled
         assert self.row.state is ConnectionState.WORKING
+        assert [each for each in self.proxy.written if each.anew] == []
         over = self.proxy.changes_written_over()
         assert [each for each in over if not each.known] == []
         assert len(over) <= self.heard

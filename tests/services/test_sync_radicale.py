@@ -265,12 +265,21 @@ def test_a_worker_that_dies_before_and_after_each_writing_is_made_up_for(
 
 @pytest.mark.parametrize("direction", list(Direction))
 @pytest.mark.parametrize("config", ["sqlcipher"], indirect=True)
+@pytest.mark.parametrize("how", ["its answer was lost", "the worker died over it"])
 def test_what_was_cancelled_before_its_writing_was_known_does_not_stay(
-    begin: Begin, direction: Direction
+    begin: Begin, direction: Direction, how: str
 ) -> None:
     sides = begin(direction=direction)
-    sides.proxy.weather = iter([None] * 3 + [Fault.CUT_AFTER] * 20 + [None] * 100)
-    sync.run(sides.id)
+    death = None
+    if how == "the worker died over it":
+        death = Death(2 if direction is Direction.SEND_ONLY else 3, When.BEFORE)
+    else:
+        sides.proxy.weather = iter([None] * 3 + [Fault.CUT_AFTER] * 20 + [None] * 100)
+    try:
+        with dying(death):
+            sync.run(sides.id)
+    except Killed:
+        db.session.remove()
     assert sides.there() != []
 
     for row in sides.rows():
