@@ -87,8 +87,8 @@ class BothSides:
     private: dict[str, bytes] = field(default_factory=dict)
     cancelled: set[int] = field(default_factory=set)
 
-    def connect(self, direction: Direction = Direction.TWO_WAY) -> None:
-        """Connected and begun; nothing is written yet."""
+    def connect(self, direction: Direction, rule: Rule | None) -> None:
+        """Connected and begun, with any rule if none is said; nothing is written yet."""
         user, password = self.radicale.new_user()
         login = providers.caldav_login(self.proxy.url, user, password)
         made = connections.connect(
@@ -97,7 +97,7 @@ class BothSides:
             providers.look_around(login),
             direction,
             DisplayMode.INITIALS,
-            rule=self.chance.choice(list(Rule)),
+            rule=rule or self.chance.choice(list(Rule)),
             confirmed=True,
         )
         self.id = made.id
@@ -249,6 +249,7 @@ class BothSides:
         assert {name: (self.folder / name).read_bytes() for name in self.private} == self.private
         assert {row.id for row in self.rows() if row.status in GONE} == self.cancelled
         assert self.row.state is ConnectionState.WORKING
+        assert [each for each in self.proxy.written if each.anew] == []
         over = self.proxy.changes_written_over()
         assert [each for each in over if not each.known] == []
         assert len(over) <= self.heard

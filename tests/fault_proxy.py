@@ -24,6 +24,7 @@ PASSED_ON = {"Content-Type", "ETag", "Location", "WWW-Authenticate"}
 
 _TOKEN = re.compile(rb"(<(?:\w+:)?sync-token>)[^<]+(</)")
 _NO_TOKEN = b"http://radicale.org/ns/sync/" + b"0" * 64
+_STAMP = re.compile(rb"DTSTAMP:.*")
 _HREF = re.compile(r"<(?:\w+:)?href>([^<]+)<")
 _GONE = re.compile(r"<(?:\w+:)?response>\s*<(?:\w+:)?href>([^<]+)</(?:\w+:)?href>\s*"
                    r"<(?:\w+:)?status>HTTP/1.1 404")  # fmt: skip
@@ -67,6 +68,7 @@ class Written:
     over: str
     theirs: bool  # whether that was a change, or a removal, by somebody else
     known: bool  # whether we had been told of it before
+    anew: bool  # whether the very same stood there already
 
 
 class Proxy:
@@ -87,6 +89,7 @@ class Proxy:
         self.written: list[Written] = []
         self.tried = 0
         self._there: dict[str, str] = {}
+        self._texts: dict[str, bytes] = {}
         self._tampered: set[tuple[str, str]] = set()
         self._told: set[tuple[str, str]] = set()
 
@@ -108,6 +111,7 @@ class Proxy:
             if answer.status < 300:
                 etag = answer.etag if method == "PUT" else ""
                 self._there[path] = etag
+                self._texts.pop(path, None)
                 self._tampered.add((path, etag))
                 self._told.discard((path, etag))
             return answer.status
@@ -161,7 +165,10 @@ class Proxy:
             theirs, known = (path, over) in self._tampered, (path, over) in self._told
             answer = self._send(request.method, request.path, request.headers, body)
             if request.method in WRITES and answer.status < 300:
-                self.written.append(Written(request.method, path, over, theirs, known))
+                text = _STAMP.sub(b"", request.body)
+                anew = request.method == "PUT" and bool(over) and self._texts.get(path) == text
+                self._texts[path] = text
+                self.written.append(Written(request.method, path, over, theirs, known, anew))
                 self._tampered.discard((path, over))
                 self._there[path] = answer.etag if request.method == "PUT" else ""
         return answer

@@ -102,8 +102,8 @@ def _is_timed(when: str) -> bool:
 def _found_gone(wanted: Told | None, base: Base | None) -> Found:
     if wanted is None or base is None or not base.digest:
         return Found.FORGET
-    if base.held and not base.etag:
-        return Found.NOTHING
+    if not base.etag and (base.held or base.digest == OTHER):
+        return Found.NOTHING  # that it is gone was heard before, and asked or put back
     return Found.REMOVED if wanted.when == base.when else Found.OVERTAKEN
 
 

@@ -71,6 +71,13 @@ def entry(of: Told | None, etag: str = "2") -> Entry:
             Found.NOTHING,
             id="removed, and asked about already",
         ),
+        pytest.param(
+            OURS,
+            base(OTHER, etag=""),
+            None,
+            Found.NOTHING,
+            id="removed, to be put back, and listed before that was done",
+        ),
         pytest.param(None, base(), None, Found.FORGET, id="removed there and here"),
         pytest.param(OURS, base(""), None, Found.FORGET, id="never written"),
         pytest.param(OURS, None, None, Found.FORGET, id="never known"),

@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import product, repeat
 from multiprocessing.process import BaseProcess
 
 import pytest
@@ -17,10 +18,11 @@ from flask import Flask
 from hypothesis import settings
 
 from sync_ui.config import Config
+from sync_ui.domain.reconcile import Rule
 from sync_ui.gateways.caldav import CalDav
 from sync_ui.gateways.guarded import Guarded
 from sync_ui.models import Direction, ProviderName, db
-from sync_ui.services import appointments, sync
+from sync_ui.services import appointments, proposals, sync
 from sync_ui.services.providers import Login
 from tests import one_pass
 from tests.both_sides import BothSides
@@ -60,7 +62,7 @@ def config(request: pytest.FixtureRequest, config: Config) -> Config:
     return replace(config, allow_private_addresses=(HOST,))
 
 
-Begin = Callable[[int, Direction], BothSides]
+Begin = Callable[..., BothSides]
 
 
 @pytest.fixture
@@ -76,10 +78,12 @@ def begin(
         lines.append(line)
         return CalDav(line, login.server, login.name, login.credentials["password"], zone=ZONE)
 
-    def make(seed: int, direction: Direction = Direction.TWO_WAY) -> BothSides:
+    def make(
+        seed: int = 0, direction: Direction = Direction.TWO_WAY, rule: Rule | None = None
+    ) -> BothSides:
         app.extensions["providers"][ProviderName.CALDAV] = opened
         sides = BothSides(app, practice, now, proxy, radicale, random.Random(seed))
-        sides.connect(direction)
+        sides.connect(direction, rule)
         for _ in range(4):
             sides.book()
         return sides
@@ -99,7 +103,7 @@ def engine_of(seeds: range) -> pytest.MarkDecorator:
 @engine_of(SEEDS)
 def test_both_sides_agree_in_the_end(app: Flask, begin: Begin, seed: int) -> None:
     """SECURITY S4."""
-    sides = begin(seed, Direction.TWO_WAY)
+    sides = begin(seed)
 
     def take_over(_: str) -> None:
         """The worker hangs for so long that another one takes its place, and comes back then."""
@@ -116,7 +120,7 @@ def test_both_sides_agree_in_the_end(app: Flask, begin: Begin, seed: int) -> Non
     def work() -> None:
         chance = sides.chance
         sides.now.move(minutes=chance.choice([1, 4, 4, 90]))
-        death = Death(chance.randrange(10), chance.choice(list(When)))
+        death = Death(chance.choice([0, 1, 1, 2, 2, 3, 5, 8]), chance.choice(list(When)))
         sides.proxy.weather = sides.weather() if chance.random() < 0.6 else None
         if chance.random() < 0.2:
             meeting = Meeting(chance.randrange(3), chance.choice(list(When)), take_over)
@@ -151,13 +155,44 @@ def agree_on_silence(sides: BothSides) -> None:
     assert sides.owed() == []
 
 
+@pytest.mark.parametrize("config", ["sqlcipher"], indirect=True)
+@pytest.mark.parametrize("change", ["move_there", "remove_there"])
+@pytest.mark.parametrize("weather", [None, Fault.BAD_TOKEN])
+def test_a_change_outside_is_heard_whatever_transaction_a_worker_dies_in(
+    begin: Begin, change: str, weather: Fault | None
+) -> None:
+    sides = begin(rule=Rule.ASK)
+    sync.run_until_done(sides.id)
+    sides.proxy.weather = repeat(weather)
+    deaths = 0
+
+    for more, when in product(range(6), When):
+        getattr(sides, change)()
+        sides.now.move(minutes=4)
+        try:
+            with dying(Death(more, when)):
+                sync.run(sides.id)
+        except Killed:
+            db.session.remove()
+            deaths += 1
+        sides.now.move(minutes=4)
+        sync.run_until_done(sides.id)
+
+        [question] = proposals.waiting(sides.practice.unlu)
+        proposals.put_back(sides.practice.unlu, question.id)
+        sync.run_until_done(sides.id)
+        assert sides.there() == sides.here()
+
+    assert deaths >= 6
+
+
 # Workers in processes of their own
 
 
 @engine_of(SEEDS_OF_PROCESSES)
 def test_workers_that_are_killed_do_no_harm(config: Config, begin: Begin, seed: int) -> None:
     """SECURITY S4."""
-    sides = begin(seed, Direction.TWO_WAY)
+    sides = begin(seed)
 
     def work() -> None:
         chance = sides.chance
@@ -200,7 +235,7 @@ def kill_at(proxy: Proxy, worker: BaseProcess, more: int, when: When) -> None:
 def test_a_worker_that_dies_before_and_after_each_writing_is_made_up_for(
     config: Config, begin: Begin, direction: Direction
 ) -> None:
-    sides = begin(0, direction)
+    sides = begin(direction=direction)
     deaths = 0
 
     def die_at_each_writing() -> None:
@@ -230,12 +265,21 @@ def test_a_worker_that_dies_before_and_after_each_writing_is_made_up_for(
 
 @pytest.mark.parametrize("direction", list(Direction))
 @pytest.mark.parametrize("config", ["sqlcipher"], indirect=True)
+@pytest.mark.parametrize("how", ["its answer was lost", "the worker died over it"])
 def test_what_was_cancelled_before_its_writing_was_known_does_not_stay(
-    begin: Begin, direction: Direction
+    begin: Begin, direction: Direction, how: str
 ) -> None:
-    sides = begin(0, direction)
-    sides.proxy.weather = iter([None] * 3 + [Fault.CUT_AFTER] * 20 + [None] * 100)
-    sync.run(sides.id)
+    sides = begin(direction=direction)
+    death = None
+    if how == "the worker died over it":
+        death = Death(2 if direction is Direction.SEND_ONLY else 3, When.BEFORE)
+    else:
+        sides.proxy.weather = iter([None] * 3 + [Fault.CUT_AFTER] * 20 + [None] * 100)
+    try:
+        with dying(death):
+            sync.run(sides.id)
+    except Killed:
+        db.session.remove()
     assert sides.there() != []
 
     for row in sides.rows():
