@@ -9,12 +9,22 @@ from sqlalchemy.exc import SQLAlchemyError
 from sync_ui import clock
 from sync_ui.domain.reach import WHO
 from sync_ui.domain.reach import Finding as Outside
-from sync_ui.models import AuditEntry, FeedFigures, Link, Mail, Series, db
+from sync_ui.models import (
+    AuditEntry,
+    Connection,
+    ConnectionState,
+    FeedFigures,
+    Link,
+    Mail,
+    Series,
+    db,
+)
 from sync_ui.models.installation import current
 from sync_ui.models.keys import NAMES, path_of
 from sync_ui.services import reach, zone_laws
 from sync_ui.services.access import COMMAND
 from sync_ui.services.mail import MOST_ATTEMPTS
+from sync_ui.services.sync import NEED_SOMEBODY, WORKED_ON
 
 # The worker looks once a minute; what is due for longer has been overlooked.
 A_SWEEP = timedelta(minutes=2)
@@ -36,6 +46,7 @@ def findings() -> list[Finding]:
         _time_zones(),
         _mail(),
         _feeds(),
+        _connections(),
         *_public_link(),
     ]
 
@@ -117,6 +128,25 @@ def _feeds() -> Finding:
     day = "today" if found.day == today else "yesterday"
     counted = f"{readings:,} reading{'' if readings == 1 else 's'}".replace(",", " ")
     return Finding("feeds", True, f"{counted} {day} (UTC), {', '.join(shares)}.")
+
+
+def _connections() -> Finding:
+    """Whether outside calendars are in step, or somebody is needed."""
+    counted = select(Connection.state, func.count(Connection.id)).group_by(Connection.state)
+    states = dict(db.session.execute(counted).tuples())
+    alive = sum(number for state, number in states.items() if state is not ConnectionState.ENDED)
+    if not alive:
+        return Finding("connections", True, "none.")
+    needed = sum(states.get(state, 0) for state in NEED_SOMEBODY)
+    late = db.session.scalar(
+        select(func.count(Connection.id)).where(
+            Connection.state.in_(WORKED_ON), Connection.next_at < clock.now() - A_SWEEP
+        )
+    )
+    if not needed and not late:
+        return Finding("connections", True, f"{alive}, in step.")
+    words = f"{needed} of {alive} need somebody, {late} are overdue. Their pages say why."
+    return Finding("connections", False, words)
 
 
 def _ways(figures: FeedFigures) -> dict[str, int]:

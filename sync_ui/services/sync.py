@@ -44,6 +44,7 @@ from sync_ui.services.push import Push
 from sync_ui.services.steps import Did
 
 WORKED_ON = (ConnectionState.WORKING, ConnectionState.LEAVING)
+NEED_SOMEBODY = (ConnectionState.STOPPED, ConnectionState.SIGNED_OUT, ConnectionState.LOST)
 
 # So often is looked what was changed outside, where nobody tells.
 POLLED = {ProviderName.CALDAV: timedelta(minutes=1), ProviderName.GOOGLE: timedelta(minutes=2)}

@@ -20,10 +20,11 @@ from sync_ui.services import (
     proposals,
     steps,
 )
+from sync_ui.services.sync import NEED_SOMEBODY
 from sync_ui.web import previews, proposed
 from sync_ui.web.connection_form import ChangeForm, SecretForm, values_of
 from sync_ui.web.connection_log import sentence
-from sync_ui.web.connection_states import NEED_SOMEBODY, in_words
+from sync_ui.web.connection_states import in_words
 from sync_ui.web.forms import blame
 from sync_ui.web.links import allowed_modes
 from sync_ui.web.signing import actor, guard

@@ -4,6 +4,7 @@ from sync_ui.domain import servers
 from sync_ui.models import Calendar, Connection, ConnectionState, Direction, ProviderName
 from sync_ui.services import connections, links
 from sync_ui.services.access import Actor
+from sync_ui.services.sync import NEED_SOMEBODY
 
 DIRECTIONS = {Direction.TWO_WAY: "Two-Way Sync", Direction.SEND_ONLY: "Send only"}
 
@@ -17,8 +18,6 @@ WORDS = {
     ConnectionState.LEAVING: ("Removing what was written", "warn"),
     ConnectionState.ENDED: ("Disconnected", "none"),
 }
-
-NEED_SOMEBODY = (ConnectionState.STOPPED, ConnectionState.SIGNED_OUT, ConnectionState.LOST)
 
 
 def state(connection: Connection) -> tuple[str, str]:

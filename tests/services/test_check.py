@@ -8,11 +8,14 @@ from datetime import date, timedelta
 import pytest
 from flask import Flask
 
+from sync_ui.domain.outside import SignedOut
+from sync_ui.gateways.memory import Memory
 from sync_ui.models import FeedFigures, transaction
 from sync_ui.models.installation import Installation
-from sync_ui.services import check
+from sync_ui.services import check, sync
 from tests.front import Asked, Authority, Reply, Way, sound, standing
-from tests.practice import NOW, Practice
+from tests.outside import connect
+from tests.practice import NOW, Clock, Practice
 
 
 def told(subject: str) -> list[tuple[bool, str]]:
@@ -142,3 +145,19 @@ def test_without_tls_nobody_is_called(app: Flask, practice: Practice) -> None:
 
     assert told("name") == []
     assert [ok for ok, _ in told("public address")] == [True]
+
+
+def test_connections_are_told_and_which_need_somebody(practice: Practice, now: Clock) -> None:
+    assert told("connections") == [(True, "none.")]
+    outside = connect(practice, Memory())
+    outside.pass_()
+    assert told("connections") == [(True, "1, in step.")]
+
+    now.move(hours=3)
+    late = "0 of 1 need somebody, 1 are overdue. Their pages say why."
+    assert told("connections") == [(False, late)]
+
+    outside.there.failing = [SignedOut("Sign in again.")]
+    sync.run(outside.id)
+    needed = "1 of 1 need somebody, 0 are overdue. Their pages say why."
+    assert told("connections") == [(False, needed)]
