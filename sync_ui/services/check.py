@@ -133,7 +133,7 @@ def _feeds() -> Finding:
 def _connections() -> Finding:
     """Whether outside calendars are in step, or somebody is needed."""
     counted = select(Connection.state, func.count(Connection.id)).group_by(Connection.state)
-    states = dict(db.session.execute(counted).tuples())
+    states = dict(db.session.execute(counted).all())
     alive = sum(number for state, number in states.items() if state is not ConnectionState.ENDED)
     if not alive:
         return Finding("connections", True, "none.")
