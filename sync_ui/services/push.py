@@ -91,6 +91,8 @@ class Push:
         now = clock.now()
         state = copies.state(connection, now)
         wanted = copies.wanted(connection, now)
+        if len(wanted) > MOST_COPIES:
+            raise Rejected(f"More than {MOST_COPIES} appointments would be written.")
         known = copies.known(db.session(), connection.id)
         owed = duties(connection, wanted)
         due = [duty for duty in owed if _is_due(known.get(duty.entry_id))]
@@ -115,7 +117,7 @@ class Push:
             for duty in due:
                 if duty.owed is Owed.FORGET and duty.entry_id in known:
                     session.delete(known[duty.entry_id])
-                elif duty.entry_id not in known and len(known) < MOST_COPIES:
+                elif duty.entry_id not in known:
                     made = Copy(connection_id=connection.id, entry_id=duty.entry_id, uid=duty.uid)
                     session.add(made)
 

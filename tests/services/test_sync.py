@@ -34,6 +34,7 @@ from sync_ui.services import (
     leases,
     proposals,
     providers,
+    push,
     sync,
 )
 from sync_ui.services import practice as practices
@@ -661,6 +662,25 @@ def test_a_rush_is_written_in_portions(practice: Practice, book: Book, outside: 
     second = sync.run(outside.id)
     assert second is not None
     assert (second.more, len(outside.entries())) == (False, 28)
+
+
+def test_more_than_any_practice_has_is_not_written(
+    practice: Practice, book: Book, outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert push.MOST_COPIES == 20_000
+    monkeypatch.setattr(push, "MOST_COPIES", 2)
+    for day in (1, 2):
+        book(practice.jane, at=f"2026-12-{day:02} 10:00")
+    outside.pass_()
+    book(practice.jane, at="2026-12-03 10:00")
+
+    sync.run(outside.id)
+
+    assert len(outside.entries()) == 2
+    assert (outside.row.state, outside.row.trouble) == (
+        ConnectionState.STOPPED,
+        "More than 2 appointments would be written.",
+    )
 
 
 # Troubles
