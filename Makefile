@@ -27,11 +27,12 @@ lint: .venv/dev ## check style, types and the architecture
 	$(BIN)/mypy
 	$(BIN)/pytest --quiet tests/test_architecture.py
 
-bench: .venv/runtime ## measure the feed, the schedule and imports against what they cannot do without
+bench: .venv/dev ## measure the feed, the schedule, imports and sync against what they cannot do without
 	@$(BIN)/python -m benchmarks.feed $(ARGS)
 	@$(BIN)/python -m benchmarks.busy
 	@$(BIN)/python -m benchmarks.schedule
 	@$(BIN)/python -m benchmarks.imports
+	@$(BIN)/python -m benchmarks.sync
 
 soak: system-packages ## run every test with a hundred times the examples
 	@HYPOTHESIS_PROFILE=soak $(BIN)/pytest $(TWO_AT_ONCE) $(ARGS)
