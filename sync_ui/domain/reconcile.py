@@ -7,6 +7,7 @@ removes an appointment: `Found` says at most that somebody should be asked.
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 
 from sync_ui.domain.outside import Entry, Told
@@ -16,6 +17,8 @@ from sync_ui.domain.outside import Entry, Told
 FEWEST_TO_STOP = 10
 PART_TO_STOP = 0.2
 
+
+A_DAY, A_YEAR = timedelta(days=1), timedelta(days=366)
 
 # The digest of what stands there, if it is not what we wrote.
 OTHER = "other"
@@ -70,12 +73,18 @@ class Base:
 
 
 def found(
-    wanted: Told | None, base: Base | None, entry: Entry | None, *, past: bool = False
+    wanted: Told | None,
+    base: Base | None,
+    entry: Entry | None,
+    *,
+    past: bool = False,
+    marked: bool = True,
 ) -> Found:
     """What a change outside means; `entry` is None for one that is gone.
 
-    Only of entries that carry our mark, and of ids that we know. `past` ones have
-    left the window: whatever stands there of them is left.
+    Only of ids that are ours. `past` ones have left the window: whatever stands
+    there of them is left. One that is not `marked` has lost our mark, and with it
+    what keeps it from being taken for somebody's own.
     """
     if entry is None:
         return _found_gone(wanted, base)
@@ -83,20 +92,30 @@ def found(
         return Found.NOTHING
     told = entry.told
     if told and (wanted or base) and told.digest in _digests(wanted, base):
-        return Found.ADOPT
+        return Found.ADOPT if marked else Found.RESTORE
     if base is None or not base.digest:
         return Found.NOTHING if past and wanted is None else Found.STRAY
     if told is None or told.when == base.when:
         return Found.RESTORE
     if wanted is None:
         return Found.RESTORE  # whoever cancels wins: it will be removed, moved or not
-    if told.when == wanted.when or _is_timed(told.when) != _is_timed(wanted.when):
-        return Found.RESTORE  # both moved it to the same time; or whole days, which it cannot be
+    if told.when == wanted.when or not _is_possible(told, wanted):
+        return Found.RESTORE  # both moved it to the same time; or where nobody can follow
     return Found.MOVED if wanted.when == base.when else Found.OVERTAKEN
 
 
-def _is_timed(when: str) -> bool:
-    return "T" in when
+def _is_possible(told: Told, wanted: Told) -> bool:
+    """Whether an appointment could be there: hours stay hours, within a day and a year."""
+    if isinstance(told.starts, datetime) != isinstance(wanted.starts, datetime):
+        return False
+    starts, ends = _moment(told.starts), _moment(told.ends)
+    was_starts, was_ends = _moment(wanted.starts), _moment(wanted.ends)
+    longest = max(A_DAY, was_ends - was_starts) if isinstance(told.starts, datetime) else A_YEAR
+    return timedelta(0) < ends - starts <= longest and abs(starts - was_starts) <= A_YEAR
+
+
+def _moment(moment: datetime | date) -> datetime:
+    return moment if isinstance(moment, datetime) else datetime.combine(moment, time(), UTC)
 
 
 def _found_gone(wanted: Told | None, base: Base | None) -> Found:

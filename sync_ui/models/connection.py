@@ -186,7 +186,8 @@ class Outcome(StrEnum):
 class Proposal(Row):
     """A change made outside, waiting for a decision; kept when it is decided.
 
-    `starts_at` and `ends_at` are where the appointment was moved to.
+    `starts_at` and `ends_at` are where the appointment was moved to, `was_starts_at`
+    and `was_ends_at` where it is in the schedule.
     """
 
     __tablename__ = "proposal"
@@ -202,6 +203,8 @@ class Proposal(Row):
     kind: Mapped[ProposalKind] = mapped_column(words(ProposalKind))
     starts_at: Mapped[datetime | None] = mapped_column(Instant)
     ends_at: Mapped[datetime | None] = mapped_column(Instant)
+    was_starts_at: Mapped[datetime] = mapped_column(Instant)
+    was_ends_at: Mapped[datetime] = mapped_column(Instant)
     made_at: Mapped[datetime] = mapped_column(Instant)
     decided_at: Mapped[datetime | None] = mapped_column(Instant)
     decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))

@@ -1,7 +1,7 @@
 """Appointments are added, changed, moved, cancelled and restored here."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -70,11 +70,13 @@ def change(
     clinician_id: int | None = None,
     revision: int | None = None,
     despite: str = "",
+    also: Callable[[Session], None] | None = None,
 ) -> Appointment:
     """The appointment is so from now on, with another clinician if `clinician_id` is given.
 
     `revision` is what the form was drawn from: Overtaken if someone else has
-    changed it since. Raises NotFound, Invalid, Conflict, Clashing.
+    changed it since. `also` happens in the same transaction, or nothing does.
+    Raises NotFound, Invalid, Conflict, Clashing.
     """
     check(plan, kept_location=access.appointment(actor, appointment_id).location)
     given = clinician_id is not None
@@ -101,13 +103,23 @@ def change(
             f"appointment:{appointment_id}",
             despite_clashes=len(found),
         )
+        if also:
+            also(session)
     return appointment
 
 
 def cancel(
-    actor: Actor, appointment_id: int, *, late: bool = False, revision: int | None = None
+    actor: Actor,
+    appointment_id: int,
+    *,
+    late: bool = False,
+    revision: int | None = None,
+    also: Callable[[Session], None] | None = None,
 ) -> Appointment:
-    """The appointment leaves every feed at its next reading. Raises NotFound, Overtaken."""
+    """The appointment leaves every feed at its next reading. Raises NotFound, Overtaken.
+
+    `also` happens in the same transaction, or nothing does.
+    """
     with transaction() as session:
         appointment = access.appointment(actor, appointment_id)
         if appointment.status in GONE:
@@ -118,6 +130,8 @@ def cancel(
         touch(appointment, at)
         calendars.raise_versions(session, {appointment.clinician_id}, at)
         record(session, actor, Action.APPOINTMENT_CANCELLED, f"appointment:{appointment_id}")
+        if also:
+            also(session)
     return appointment
 
 

@@ -1,4 +1,8 @@
-"""Everything that a connection wrote is removed: what carries its mark, and nothing else."""
+"""Everything that a connection wrote is removed, and nothing else.
+
+That is what has an id of ours and carries our mark, or is known to be ours
+though it has lost the mark.
+"""
 
 from sqlalchemy import delete
 
@@ -16,13 +20,18 @@ def clean(lease: Lease, provider: Provider) -> bool:
     """Whether more is left to remove. Raises the provider's Trouble, LeaseLost."""
     connection = db.session.get_one(Connection, lease.connection_id)
     calendar_id, mark = connection.outside_id, copies.mark(connection.calendar)
+    known = copies.known(db.session(), connection.id).keys()
     farewell = farewells.prepared(connection, provider)
     db.session.rollback()
     try:
         changes = pull.read(provider, calendar_id, None)
     except Missing:
         changes = None  # the calendar is gone, and all of it with it
-    ours = [entry.id for entry in changes.entries if entry.mark == mark] if changes else []
+    ours = [
+        entry.id
+        for entry in (changes.entries if changes else ())
+        if entry.id in known or (entry.mark == mark and copies.is_ours(entry.id))
+    ]
     for entry_id in ours[:AT_ONCE]:
         try:
             provider.remove(calendar_id, entry_id, None)

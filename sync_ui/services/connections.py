@@ -73,7 +73,6 @@ def connect(
     agreement = limits.checked_agreement(agreement)
     calendar = clinicians(actor, calendar_key)
     limits.check_mode(mode, agreement, confirmed=confirmed)
-    _refuse_second(calendar, account.login)
     place = _place(account, calendar, outside_id)
     if place.id in busy_ids:
         raise Invalid("The calendar that is written to cannot block time as well.")
@@ -81,7 +80,7 @@ def connect(
         calendar = clinicians(actor, calendar_key)
         access.require_in(actor)
         limits.check_mode(mode, agreement, confirmed=confirmed)
-        _refuse_second(calendar, account.login)
+        _refuse_second(calendar, place)
         now = clock.now()
         connection = Connection(
             calendar_id=calendar.id,
@@ -332,14 +331,10 @@ def clinicians(actor: Actor, calendar_key: str) -> Calendar:
     return found
 
 
-def _refuse_second(calendar: Calendar, login: Login) -> None:
-    for other in of_calendar(calendar.id):
-        if (other.provider, other.server, other.account) == (
-            login.provider,
-            login.server,
-            login.name,
-        ):
-            raise Conflict("This account is connected already. Change or disconnect it first.")
+def _refuse_second(calendar: Calendar, place: OutsideCalendar) -> None:
+    """Two that write to one calendar would take each other's entries for changes outside."""
+    if any(other.outside_id == place.id for other in of_calendar(calendar.id)):
+        raise Conflict("This account is connected already. Change or disconnect it first.")
 
 
 def _place(account: Account, calendar: Calendar, outside_id: str) -> OutsideCalendar:

@@ -1,5 +1,6 @@
 """Copies: what a connection wants to stand at the provider, and under which ids."""
 
+import re
 from base64 import b32hexencode
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,8 @@ from sync_ui.domain.outside import Told
 from sync_ui.domain.reconcile import Base
 from sync_ui.models import Calendar, Connection, Copy, db
 from sync_ui.services import events, limits, practice
+
+_OURS = re.compile("sc[0-9a-v]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,11 @@ def state(connection: Connection, now: datetime) -> str:
 def entry_id(calendar_uid: str, appointment_uid: str) -> str:
     """The same for life, also when the calendar is connected anew: so nothing comes twice."""
     return "sc" + _name(f"copy:{calendar_uid}:{appointment_uid}")
+
+
+def is_ours(entry_id: str) -> bool:
+    """Whether it could be one of our ids: a copy that somebody made of an entry has another."""
+    return _OURS.fullmatch(entry_id) is not None
 
 
 def mark(calendar: Calendar) -> str:

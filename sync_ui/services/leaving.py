@@ -1,10 +1,17 @@
 """How a connection ends: what may happen inside other changes, without a word to the provider."""
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from sync_ui import clock
-from sync_ui.models import Calendar, Connection, ConnectionState, User
+from sync_ui.models import (
+    Calendar,
+    Connection,
+    ConnectionState,
+    Outcome,
+    Proposal,
+    User,
+)
 from sync_ui.models.database import owes_more
 from sync_ui.services import access, channels, leases
 
@@ -46,6 +53,11 @@ def leave(session: Session, connection: Connection, *, remove: bool) -> None:
     """In the transaction under way: the connection ends, and whoever works on it stops."""
     leases.break_(connection)
     connection.busy_calendars.clear()
+    session.execute(
+        update(Proposal)
+        .where(Proposal.connection_id == connection.id, Proposal.decided_at.is_(None))
+        .values(decided_at=clock.now(), outcome=Outcome.WITHDRAWN)
+    )
     if remove and connection.sealed is not None:
         connection.state = ConnectionState.LEAVING
         connection.failures, connection.trouble = 0, ""

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sync_ui import clock
+from sync_ui.domain.event import GONE
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import Conflict, NotFound
 from sync_ui.models import (
@@ -54,48 +55,60 @@ def accept(actor: Actor, proposal_id: int, *, despite: str = "") -> Appointment:
     """The appointment is moved or cancelled here too.
 
     `despite` says why, if the time is taken. Raises NotFound, Conflict for one
-    that is decided already, Invalid, Clashing.
+    that is decided already or whose appointment was changed meanwhile, Invalid,
+    Clashing.
     """
     proposal = _open(actor, proposal_id)
     found = proposal.appointment
+    _refuse_changed(proposal)
+
+    def decide(session: Session) -> None:
+        _decide(session, actor, proposal_id, Outcome.ACCEPTED, Did.ACCEPTED)
+
     if proposal.kind is ProposalKind.REMOVAL:
-        changed = appointments.cancel(actor, found.id)
-    else:
-        assert proposal.starts_at is not None
-        assert proposal.ends_at is not None
-        zone = ZoneInfo(found.zone)
-        starts, ends = (
-            moment.astimezone(zone).replace(tzinfo=None)
-            for moment in (proposal.starts_at, proposal.ends_at)
-        )
-        plan = replace(plan_of(found), starts=starts, ends=ends)
-        revision = found.revision
-        changed = appointments.change(actor, found.id, plan, revision=revision, despite=despite)
-    _decide(actor, proposal_id, Outcome.ACCEPTED, Did.ACCEPTED)
-    return changed
+        return appointments.cancel(actor, found.id, revision=found.revision, also=decide)
+    assert proposal.starts_at is not None
+    assert proposal.ends_at is not None
+    zone = ZoneInfo(found.zone)
+    starts, ends = (
+        moment.astimezone(zone).replace(tzinfo=None)
+        for moment in (proposal.starts_at, proposal.ends_at)
+    )
+    plan = replace(plan_of(found), starts=starts, ends=ends)
+    return appointments.change(
+        actor, found.id, plan, revision=found.revision, despite=despite, also=decide
+    )
 
 
 def put_back(actor: Actor, proposal_id: int) -> None:
     """Outside it is again as it is here, within moments. Raises NotFound, Conflict."""
-    _decide(actor, proposal_id, Outcome.PUT_BACK, Did.PUT_BACK)
-
-
-def _decide(actor: Actor, proposal_id: int, outcome: Outcome, did: Did) -> None:
     with transaction() as session:
-        proposal = _open(actor, proposal_id)
-        proposal.outcome, proposal.decided_at = outcome, clock.now()
-        proposal.decided_by_id = actor.user_id
-        _release(session, proposal)
-        steps.note(session, proposal.connection_id, did, 1)
-        subject = f"appointment:{proposal.appointment_id}"
-        record(
-            session,
-            actor,
-            Action.PROPOSAL_DECIDED,
-            subject,
-            connection=proposal.connection_id,
-            outcome=outcome.value,
-        )
+        _decide(session, actor, proposal_id, Outcome.PUT_BACK, Did.PUT_BACK)
+
+
+def _refuse_changed(proposal: Proposal) -> None:
+    """What was asked about holds no more; the next pass says so outside."""
+    found = proposal.appointment
+    was = (proposal.was_starts_at, proposal.was_ends_at)
+    if found.status in GONE or (found.starts_at, found.ends_at) != was:
+        raise Conflict("This appointment was changed here meanwhile, and that holds.")
+
+
+def _decide(session: Session, actor: Actor, proposal_id: int, outcome: Outcome, did: Did) -> None:
+    """In the transaction under way, so that of two who decide at once one is refused."""
+    proposal = _open(actor, proposal_id)
+    proposal.outcome, proposal.decided_at = outcome, clock.now()
+    proposal.decided_by_id = actor.user_id
+    _release(session, proposal)
+    steps.note(session, proposal.connection_id, did, 1)
+    record(
+        session,
+        actor,
+        Action.PROPOSAL_DECIDED,
+        f"appointment:{proposal.appointment_id}",
+        connection=proposal.connection_id,
+        outcome=outcome.value,
+    )
 
 
 def _release(session: Session, proposal: Proposal) -> None:
@@ -113,6 +126,7 @@ def _release(session: Session, proposal: Proposal) -> None:
 
 def _open(actor: Actor, proposal_id: int) -> Proposal:
     proposal = access.get(Proposal, proposal_id, "There is no such question.")
+    db.session.refresh(proposal)
     if not access.may_schedule(actor, proposal.appointment.clinician_id):
         raise NotFound("There is no such question.")
     if proposal.decided_at is not None:

@@ -7,7 +7,8 @@ for it: a reading that is cut off, or done twice, changes nothing.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -94,12 +95,15 @@ class _Reading:
         seen: dict[str, Entry | None] = {
             entry.id: entry
             for entry in changes.entries
-            if entry.mark == mark or entry.id in self._known
+            if entry.id in self._known or (entry.mark == mark and copies.is_ours(entry.id))
         }
         seen |= {gone: None for gone in changes.gone if gone in self._known}
         if changes.whole:
             seen |= {known: None for known in self._known if known not in seen}
-        means = {entry_id: self._meaning(entry_id, entry) for entry_id, entry in seen.items()}
+        means = {
+            entry_id: self._meaning(entry_id, entry, marked=entry is None or entry.mark == mark)
+            for entry_id, entry in seen.items()
+        }
         connection = self._connection
         standing = sum(bool(copy.etag) for copy in self._known.values())
         if connection.answer is None and reconcile.is_suspicious(means.values(), standing):
@@ -133,11 +137,13 @@ class _Reading:
         made = [each.id for each in proposals if each and each.kind is ProposalKind.MOVE]
         return Pulled(tuple(made) if rule is Rule.FOLLOW else ())
 
-    def _meaning(self, entry_id: str, entry: Entry | None) -> Found:
+    def _meaning(self, entry_id: str, entry: Entry | None, *, marked: bool) -> Found:
         wanted = self._wanted.get(entry_id)
         past = entry is not None and is_past(entry.told, self._window[0])
         base = copies.base(self._known.get(entry_id))
-        return reconcile.found(wanted.told if wanted else None, base, entry, past=past)
+        return reconcile.found(
+            wanted.told if wanted else None, base, entry, past=past, marked=marked
+        )
 
 
 def note(session: Session, connection: Connection, means: Mapping[Found, int]) -> None:
@@ -151,13 +157,14 @@ def is_past(told: Told | None, window_starts: datetime) -> bool:
     """Whether it has left the window at its back."""
     if told is None:
         return False
-    return _moment(told.ends) <= window_starts
+    return _moment(told.ends, ZoneInfo("UTC")) <= window_starts
 
 
-def _moment(moment: datetime | date) -> datetime:
+def _moment(moment: datetime | date, zone: ZoneInfo) -> datetime:
+    """Of a day: when it begins in the zone."""
     if isinstance(moment, datetime):
         return moment
-    return datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
+    return datetime.combine(moment, time(), zone).astimezone(UTC)
 
 
 def settle(
@@ -223,17 +230,19 @@ def _propose(
     outcome: Outcome | None,
 ) -> Proposal | None:
     """One open proposal for each copy: a later change outside takes the place of the earlier."""
-    appointment_id = session.scalar(select(Appointment.id).where(Appointment.uid == copy.uid))
-    if appointment_id is None:
+    appointment = session.scalar(select(Appointment).where(Appointment.uid == copy.uid))
+    if appointment is None:
         return None
     found = open_of(session, copy)
     proposal = found or Proposal(
-        connection_id=connection.id, appointment_id=appointment_id, entry_id=copy.entry_id
+        connection_id=connection.id, appointment_id=appointment.id, entry_id=copy.entry_id
     )
     told = entry.told if entry else None
     proposal.kind = ProposalKind.MOVE if told else ProposalKind.REMOVAL
-    proposal.starts_at = _moment(told.starts) if told else None
-    proposal.ends_at = _moment(told.ends) if told else None
+    zone = ZoneInfo(appointment.zone)
+    proposal.starts_at = _moment(told.starts, zone) if told else None
+    proposal.ends_at = _moment(told.ends, zone) if told else None
+    proposal.was_starts_at, proposal.was_ends_at = appointment.starts_at, appointment.ends_at
     proposal.made_at = clock.now()
     proposal.outcome = outcome
     proposal.decided_at = clock.now() if outcome else None

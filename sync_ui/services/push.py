@@ -183,7 +183,9 @@ class Push:
                 if told and duty.told and told.digest == duty.told.digest and entry:
                     copies.confirm(copy, duty.told, entry.etag)
                 return
-            meaning = reconcile.found(duty.told, copies.base(copy), entry)
+            meaning = reconcile.found(
+                duty.told, copies.base(copy), entry, marked=not entry or entry.mark == self._mark
+            )
             if meaning is Found.NOTHING:  # the provider refuses an etag that it tells itself
                 copy.next_at = clock.now() + timedelta(minutes=1)
                 return

@@ -1,5 +1,6 @@
 """The forms of a connection: the account, what it shows, and what becomes of changes outside."""
 
+import re
 from collections.abc import Iterable
 
 from flask_wtf import FlaskForm
@@ -71,10 +72,17 @@ class ShownForm(FlaskForm):
         return self.agreement if "agreement" in error.sentence else None
 
 
+def without_sign_in(address: str | None) -> str | None:
+    """An address may name a user and a password, which no page may send back."""
+    return address and re.sub("//[^/@]*@", "//", address)
+
+
 class ConnectForm(ShownForm):
     """An account on a CalDAV server. The password is never sent back."""
 
-    server = StringField("Address of the server", [Length(max=LONGEST_ADDRESS)])
+    server = StringField(
+        "Address of the server", [Length(max=LONGEST_ADDRESS)], filters=[without_sign_in]
+    )
     user = StringField("User name", [Length(max=LONGEST_USER)])
     password = PasswordField("App password")
     outside = RadioField("Where to write", choices={"": ITS_OWN}, default="", validate_choice=False)

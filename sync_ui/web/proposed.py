@@ -1,7 +1,7 @@
 """Proposals in words: what was moved or removed outside, as staff see it inside the building."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sync_ui.models import Appointment, Outcome, Proposal, ProposalKind
 from sync_ui.services import proposals as service
@@ -58,17 +58,30 @@ def _who(appointment: Appointment) -> str:
 
 def _when(proposal: Proposal) -> str:
     """`Tuesday, November 24, 3:00 PM → 4:00 PM`, with what else differs: the day, the length."""
-    appointment = proposal.appointment
-    then = dates.span(appointment.starts_at, appointment.ends_at)
+    was_starts, was_ends = proposal.was_starts_at, proposal.was_ends_at
+    if proposal.appointment.all_day:
+        return _days(proposal)
+    then = dates.span(was_starts, was_ends)
     if proposal.starts_at is None or proposal.ends_at is None:
-        return f"{_day(appointment.starts_at)}, {then}"
+        return f"{_day(was_starts)}, {then}"
     now = dates.span(proposal.starts_at, proposal.ends_at)
-    length = appointment.ends_at - appointment.starts_at
-    if proposal.ends_at - proposal.starts_at == length:
-        then = dates.clock_time(appointment.starts_at)
-        now = dates.clock_time(proposal.starts_at)
-    before, after = _day(appointment.starts_at), _day(proposal.starts_at)
+    if proposal.ends_at - proposal.starts_at == was_ends - was_starts:
+        then, now = dates.clock_time(was_starts), dates.clock_time(proposal.starts_at)
+    before, after = _day(was_starts), _day(proposal.starts_at)
     return f"{before}, {then} → {now if before == after else f'{after}, {now}'}"
+
+
+def _days(proposal: Proposal) -> str:
+    before = _from_to(proposal.was_starts_at, proposal.was_ends_at)
+    if proposal.starts_at is None or proposal.ends_at is None:
+        return before
+    return f"{before} → {_from_to(proposal.starts_at, proposal.ends_at)}"
+
+
+def _from_to(starts: datetime, ends: datetime) -> str:
+    """Whole days; they end at the midnight after the last."""
+    first, last = _day(starts), _day(ends - timedelta(minutes=1))
+    return first if first == last else f"{first} to {last}"
 
 
 def _day(moment: datetime) -> str:

@@ -93,6 +93,25 @@ def test_a_change_outside_means(
     assert reconcile.found(wanted, known, there) is meaning
 
 
+@pytest.mark.parametrize(
+    ("starts", "lasts"),
+    [
+        pytest.param(TEN + HOUR, timedelta(0), id="no time at all"),
+        pytest.param(TEN + HOUR, timedelta(days=20), id="for weeks"),
+        pytest.param(TEN + timedelta(days=400), HOUR, id="to another year"),
+    ],
+)
+def test_where_nobody_can_follow_it_is_put_back(starts: datetime, lasts: timedelta) -> None:
+    assert reconcile.found(OURS, base(), entry(MOVED_THERE)) is Found.MOVED
+    there = Told(starts=starts, ends=starts + lasts, summary="J.S.")
+    assert reconcile.found(OURS, base(), entry(there)) is Found.RESTORE
+
+
+def test_without_our_mark_it_is_written_again() -> None:
+    assert reconcile.found(OURS, base(), entry(OURS)) is Found.ADOPT
+    assert reconcile.found(OURS, base(), entry(OURS), marked=False) is Found.RESTORE
+
+
 def test_what_left_the_window_is_left_where_it_is() -> None:
     assert reconcile.found(None, None, entry(OURS)) is Found.STRAY
     assert reconcile.found(None, None, entry(OURS), past=True) is Found.NOTHING

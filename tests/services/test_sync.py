@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from cryptography.exceptions import InvalidTag
 from flask import Flask
 from sqlalchemy import select
 
-from sync_ui.domain.event import DisplayMode
+from sync_ui.domain.event import DisplayMode, Kind
 from sync_ui.domain.outside import Later, Missing, Rejected, SignedOut, Span, Told, Trouble
 from sync_ui.domain.reconcile import Rule
 from sync_ui.errors import Conflict, NotFound
@@ -415,6 +415,139 @@ def test_events_of_others_are_never_touched(
     outside.pass_()
 
     assert list(outside.entries()) == ["gym"]
+
+
+def test_a_copy_that_somebody_made_of_an_entry_is_theirs(
+    practice: Practice, book: Book, outside: Outside
+) -> None:
+    row = book(practice.jane)
+    outside.pass_()
+    entry = outside.entries()[outside.id_of(row.uid)]
+    outside.there.edit(
+        outside.calendar_id, "a-copy", moved(outside.told(row.uid), HOUR), mark=entry.mark
+    )
+
+    outside.pass_()
+    connections.disconnect(practice.unlu, outside.id, remove=True)
+    outside.pass_()
+
+    assert list(outside.entries()) == ["a-copy"]
+
+
+def test_an_entry_that_lost_its_mark_gets_it_back(
+    practice: Practice, book: Book, outside: Outside
+) -> None:
+    row = book(practice.jane)
+    outside.pass_()
+    entry_id = outside.id_of(row.uid)
+    mark = outside.entries()[entry_id].mark
+    assert mark
+
+    outside.there.edit(outside.calendar_id, entry_id, outside.told(row.uid), mark="")
+    outside.pass_()
+
+    assert outside.entries()[entry_id].mark == mark
+
+
+def test_an_entry_that_lost_its_mark_is_removed_with_the_others(
+    practice: Practice, book: Book, outside: Outside
+) -> None:
+    row = book(practice.jane)
+    outside.pass_()
+    told = outside.told(row.uid)
+    outside.there.edit(outside.calendar_id, outside.id_of(row.uid), moved(told, HOUR), mark="")
+    outside.pass_()
+    assert len(waiting(practice)) == 1
+
+    connections.disconnect(practice.unlu, outside.id, remove=True)
+    outside.pass_()
+
+    assert outside.entries() == {}
+    assert waiting(practice) == []
+
+
+def test_days_off_that_were_moved_outside_are_moved_here(
+    practice: Practice, book: Book, outside: Outside
+) -> None:
+    starts = datetime(2026, 12, 10)
+    days = Plan(
+        starts=starts,
+        ends=starts + timedelta(days=2),
+        zone=ZONE,
+        kind=Kind.TIME_OFF,
+        all_day=True,
+    )
+    row = appointments.create(practice.unlu, practice.unlu.clinician_id or 0, days)
+    outside.pass_()
+    told = outside.told(row.uid)
+    assert told.starts == date(2026, 12, 10)
+    outside.there.edit(outside.calendar_id, outside.id_of(row.uid), moved(told, timedelta(days=3)))
+    outside.pass_()
+
+    [question] = waiting(practice)
+    proposals.accept(practice.unlu, question.id)
+    outside.pass_()
+
+    assert the_row(row).starts_local == datetime(2026, 12, 13)
+    assert outside.told(row.uid) == moved(told, timedelta(days=3))
+
+
+def test_what_was_changed_here_since_is_not_moved_by_an_old_question(
+    practice: Practice, book: Book, outside: Outside
+) -> None:
+    row, other = book(practice.jane), book(practice.mark, at="2026-11-25 10:00")
+    outside.pass_()
+    for each in (row, other):
+        told = outside.told(each.uid)
+        outside.there.edit(outside.calendar_id, outside.id_of(each.uid), moved(told, HOUR))
+    outside.pass_()
+    asked = {each.appointment_id: each.id for each in waiting(practice)}
+
+    appointments.cancel(practice.unlu, row.id)
+    move_here(practice, other, 3 * HOUR)
+
+    for each in (row, other):
+        was = the_row(each).starts_at
+        with pytest.raises(Conflict, match="changed here meanwhile"):
+            proposals.accept(practice.unlu, asked[each.id])
+        assert the_row(each).starts_at == was
+
+
+def test_of_two_who_decide_at_once_one_is_refused(
+    practice: Practice, book: Book, outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = book(practice.jane)
+    outside.pass_()
+    told = outside.told(row.uid)
+    outside.there.edit(outside.calendar_id, outside.id_of(row.uid), moved(told, HOUR))
+    outside.pass_()
+    [question] = waiting(practice)
+    change = appointments.change
+
+    def put_back_first(*args: object, **more: object) -> Appointment:
+        monkeypatch.undo()
+        proposals.put_back(practice.unlu, question.id)
+        return change(*args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(appointments, "change", put_back_first)
+    with pytest.raises(Conflict, match="decided already"):
+        proposals.accept(practice.unlu, question.id)
+
+    assert the_row(row).starts_at == told.starts
+
+
+def test_an_account_is_connected_once_under_whatever_address(
+    practice: Practice, outside: Outside
+) -> None:
+    login = providers.caldav_login("https://dav.example.com/unlu/", "unlu", "a password")
+    with pytest.raises(Conflict, match="connected already"):
+        connections.connect(
+            practice.unlu,
+            practice.unlus_calendar,
+            providers.look_around(login),
+            Direction.SEND_ONLY,
+            DisplayMode.BUSY,
+        )
 
 
 # Somebody is quicker

@@ -123,6 +123,8 @@ def upgrade() -> None:
         sa.Column("kind", _words("move", "removal"), nullable=False),
         sa.Column("starts_at", database.Instant(timezone=True), nullable=True),
         sa.Column("ends_at", database.Instant(timezone=True), nullable=True),
+        sa.Column("was_starts_at", database.Instant(timezone=True), nullable=False),
+        sa.Column("was_ends_at", database.Instant(timezone=True), nullable=False),
         sa.Column("made_at", database.Instant(timezone=True), nullable=False),
         sa.Column("decided_at", database.Instant(timezone=True), nullable=True),
         sa.Column("decided_by_id", sa.Integer(), nullable=True),
