@@ -21,6 +21,7 @@ from sqlalchemy import select
 from sync_ui import clock
 from sync_ui.domain.event import GONE, DisplayMode
 from sync_ui.domain.reconcile import Rule
+from sync_ui.errors import Conflict
 from sync_ui.models import (
     Appointment,
     Connection,
@@ -153,11 +154,15 @@ class BothSides:
             if self.chance.random() < 0.5:
                 proposals.put_back(self.practice.unlu, question.id)
                 continue
-            row = question.appointment
-            if question.starts_at is None:
-                self.proxy.agree(self.path_of(row))
+            row, removed = question.appointment, question.starts_at is None
+            path = self.path_of(row)
+            try:
+                proposals.accept(self.practice.unlu, question.id, despite="Agreed")
+            except Conflict:
+                continue  # it was changed here meanwhile
+            if removed:
+                self.proxy.agree(path)
                 self.cancelled.add(row.id)
-            proposals.accept(self.practice.unlu, question.id, despite="Agreed")
 
     # There
 

@@ -5,6 +5,7 @@ whoever's change outside was overwritten had been heard.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -25,6 +26,7 @@ from sync_ui import clock
 from sync_ui.domain.event import GONE, DisplayMode
 from sync_ui.domain.outside import Later, Told
 from sync_ui.domain.reconcile import Rule
+from sync_ui.errors import Conflict
 from sync_ui.gateways.memory import Memory
 from sync_ui.models import (
     Appointment,
@@ -147,7 +149,8 @@ class Machine(RuleBasedStateMachine):
             return
         question = open_ones[which % len(open_ones)]
         if yes:
-            proposals.accept(self.practice.unlu, question.id, despite="Agreed")
+            with suppress(Conflict):  # it was changed here meanwhile
+                proposals.accept(self.practice.unlu, question.id, despite="Agreed")
         else:
             proposals.put_back(self.practice.unlu, question.id)
 
