@@ -7,6 +7,7 @@ goes wrong by the switches.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from sync_ui.domain.outside import (
     Busy,
@@ -23,6 +24,9 @@ from sync_ui.domain.outside import (
     Trouble,
     Window,
 )
+
+# No two calendars have one id, as with real providers, whosever account they are in.
+_numbers = count(1)
 
 CHANGED = "The entry has been changed elsewhere."
 
@@ -102,7 +106,7 @@ class Memory:
     def make_calendar(self, name: str) -> OutsideCalendar:
         self._called()
         self._now += 1
-        made = OutsideCalendar(id=f"memory-{self._now}", name=name, writable=True)
+        made = OutsideCalendar(id=f"memory-{next(_numbers)}", name=name, writable=True)
         self._calendars[made.id] = _Calendar(name)
         return made
 

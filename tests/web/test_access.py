@@ -1,5 +1,6 @@
 """Every route, every role, every owner: one table, checked against the live map of routes."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -51,7 +52,6 @@ from sync_ui.services.access import Actor
 from sync_ui.services.plans import Plan
 from sync_ui.services.providers import Login
 from sync_ui.services.series import Scope
-from tests.outside import use
 from tests.practice import PASSWORD, ZONE, Book, Practice, csrf_token
 
 BrowserOf = Callable[[str], FlaskClient]
@@ -281,11 +281,10 @@ class Things:
 
     def _connected(self, number: int) -> tuple[int, int]:
         """A connection that works, and a proposal of it."""
-        account = providers.look_around(
-            Login(
-                ProviderName.CALDAV, f"user{number}", "https://dav.example.com", {"password": "x"}
-            )
+        login = Login(
+            ProviderName.CALDAV, f"user{number}", "https://dav.example.com", {"password": "x"}
         )
+        account = providers.look_around(login)
         made = connections.connect(
             self.editor, self.key, account, Direction.TWO_WAY, DisplayMode.BUSY
         )
@@ -293,11 +292,14 @@ class Things:
             connection = session.get_one(Connection, made.id)
             connection.state = ConnectionState.WORKING
             connection.next_at = clock.now() + timedelta(hours=1)
+            found = session.get_one(Appointment, self.appointment)
             proposal = Proposal(
                 connection_id=made.id,
                 appointment_id=self.appointment,
                 entry_id="an entry",
                 kind=ProposalKind.REMOVAL,
+                was_starts_at=found.starts_at,
+                was_ends_at=found.ends_at,
                 made_at=clock.now(),
             )
             session.add(proposal)
@@ -535,7 +537,9 @@ class Asker:
 @pytest.fixture
 def app(app: Flask) -> Flask:
     """Every account outside is one in memory."""
-    use(app, Memory())
+    accounts_there: defaultdict[str, Memory] = defaultdict(Memory)
+    openers = app.extensions["providers"]
+    openers[ProviderName.CALDAV] = lambda login: accounts_there[login.name]
     return app
 
 

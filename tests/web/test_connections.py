@@ -56,6 +56,11 @@ class Visitor:
         return words(self.post_in_place(f"{self.pages}/{outside.id}{action}", **form))
 
 
+def private(there: Memory) -> str:
+    """The id of the calendar that was there before."""
+    return there.calendars()[0].id
+
+
 @pytest.fixture
 def there(app: Flask) -> Memory:
     """An account with a private calendar, in which there is a busy hour and a birthday."""
@@ -149,7 +154,7 @@ def test_connecting_writes_nothing_before_it_is_started(
     seen = unlu.look(before)
     assert "1 appointment to write 0 busy times to import 0 all-day events to skip" in seen
     assert "There is nothing of others in it." in seen
-    unlu.post(f"{unlu.pages}/{connection.id}/busy", busy="memory-1")
+    unlu.post(f"{unlu.pages}/{connection.id}/busy", busy=private(there))
     assert "1 busy time to import 1 all-day event to skip" in unlu.look(before)
     assert sync.run(connection.id) is None
     assert there.entries(connection.outside_id) == {}
@@ -160,11 +165,11 @@ def test_connecting_writes_nothing_before_it_is_started(
     assert len(there.entries(connection.outside_id)) == 1
 
 
-def test_what_is_ticked_when_it_is_started_blocks_time(unlu: Visitor) -> None:
+def test_what_is_ticked_when_it_is_started_blocks_time(unlu: Visitor, there: Memory) -> None:
     unlu.post(unlu.new, **NEW)
     (connection,) = connections()
 
-    unlu.post(f"{unlu.pages}/{connection.id}/start", busy_listed="1", busy="memory-1")
+    unlu.post(f"{unlu.pages}/{connection.id}/start", busy_listed="1", busy=private(there))
 
     (connection,) = connections()
     assert connection.state is ConnectionState.WORKING
@@ -224,14 +229,14 @@ def test_trouble_with_the_account_is_told_and_the_password_never_comes_back(
     assert connections() == []
 
 
-def test_a_calendar_that_is_there_can_be_written_to(unlu: Visitor) -> None:
+def test_a_calendar_that_is_there_can_be_written_to(unlu: Visitor, there: Memory) -> None:
     looked = unlu.post(unlu.new, **NEW, look="1")
 
     assert looked.status_code == 200
     assert "A calendar of its own, made there now Private" in words(looked)
     assert SECRET not in looked.text
 
-    unlu.post(unlu.new, **NEW, outside="memory-1")
+    unlu.post(unlu.new, **NEW, outside=private(there))
 
     assert [each.outside_name for each in connections()] == ["Private"]
 
@@ -330,10 +335,12 @@ def test_full_names_ask_for_a_confirmation(unlu: Visitor, outside: Outside) -> N
     assert mode_of(outside) is DisplayMode.FULL_NAME
 
 
-def test_calendars_that_block_time_are_ticked(unlu: Visitor, outside: Outside) -> None:
+def test_calendars_that_block_time_are_ticked(
+    unlu: Visitor, outside: Outside, there: Memory
+) -> None:
     assert "Private" in unlu.look(f"{unlu.pages}/{outside.id}/busy")
 
-    assert "Saved." in unlu.press(outside, "/busy", busy="memory-1")
+    assert "Saved." in unlu.press(outside, "/busy", busy=private(there))
 
     outside.pass_()
     seen = unlu.look("/calendar?view=agenda&date=2026-11-23")
