@@ -27,14 +27,10 @@ def clean(lease: Lease, provider: Provider) -> bool:
         changes = pull.read(provider, calendar_id, None)
     except Missing:
         changes = None  # the calendar is gone, and all of it with it
-    ours = [
-        entry.id
-        for entry in (changes.entries if changes else ())
-        if entry.id in known or (entry.mark == mark and copies.is_ours(entry.id))
-    ]
-    for entry_id in ours[:AT_ONCE]:
+    ours = copies.ours(changes.entries if changes else (), known, mark)
+    for entry in ours[:AT_ONCE]:
         try:
-            provider.remove(calendar_id, entry_id, None)
+            provider.remove(calendar_id, entry.id, None)
         except Stale:
             continue  # it is read again
     with lease.writing() as (session, connection):

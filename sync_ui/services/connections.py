@@ -137,11 +137,9 @@ def change(
     with transaction() as session:
         connection = one(actor, connection_id)
         _require_alive(connection)
-        shown = limits.shown(connection.mode, agreed=bool(connection.agreement))
-        if (mode, agreement) != (shown, connection.agreement):
-            limits.check_mode(mode, agreement, confirmed=confirmed or mode is connection.mode)
-        if limits.shown(connection.mode, agreed=bool(agreement)) is mode:
-            mode = connection.mode
+        mode = limits.changed_mode(
+            connection.mode, connection.agreement, mode, agreement, confirmed=confirmed
+        )
         connection.mode, connection.agreement, connection.rule = mode, agreement, rule
         _choose(connection, choices)
         owes_more(session)

@@ -2,15 +2,16 @@
 
 import re
 from base64 import b32hexencode
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from sync_ui.domain import outside
-from sync_ui.domain.outside import Told
+from sync_ui.domain.outside import Entry, Told
 from sync_ui.domain.reconcile import Base
 from sync_ui.models import Calendar, Connection, Copy, db
 from sync_ui.services import events, limits, practice
@@ -70,9 +71,16 @@ def entry_id(calendar_uid: str, appointment_uid: str) -> str:
     return "sc" + _name(f"copy:{calendar_uid}:{appointment_uid}")
 
 
-def is_ours(entry_id: str) -> bool:
-    """Whether it could be one of our ids: a copy that somebody made of an entry has another."""
-    return _OURS.fullmatch(entry_id) is not None
+def ours(entries: Iterable[Entry], known: Collection[str], mark: str) -> list[Entry]:
+    """Those that the connection wrote: known by their ids, or with our mark under an id of ours.
+
+    A copy that somebody made of an entry has the mark, but another kind of id.
+    """
+    return [
+        entry
+        for entry in entries
+        if entry.id in known or (entry.mark == mark and _OURS.fullmatch(entry.id))
+    ]
 
 
 def mark(calendar: Calendar) -> str:
@@ -90,6 +98,12 @@ def known(session: Session, connection_id: int) -> dict[str, Copy]:
     return {copy.entry_id: copy for copy in found}
 
 
+def find(session: Session, connection_id: int, entry_id: str) -> Copy | None:
+    return session.scalar(
+        select(Copy).where(Copy.connection_id == connection_id, Copy.entry_id == entry_id)
+    )
+
+
 def base(copy: Copy | None) -> Base | None:
     if copy is None:
         return None
@@ -105,4 +119,4 @@ def confirm(copy: Copy, told: Told, etag: str) -> None:
 def count(connection_id: int) -> int:
     """How many are known to stand there."""
     stand = Copy.connection_id == connection_id, Copy.etag != ""
-    return len(db.session.scalars(select(Copy.id).where(*stand)).all())
+    return db.session.scalar(select(func.count(Copy.id)).where(*stand)) or 0

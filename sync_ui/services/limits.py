@@ -85,6 +85,19 @@ def check_mode(mode: DisplayMode, agreement: str, *, confirmed: bool) -> None:
         )
 
 
+def changed_mode(
+    before: DisplayMode, agreed_before: str, mode: DisplayMode, agreement: str, *, confirmed: bool
+) -> DisplayMode:
+    """What to store for a link or a connection that is to show `mode` from now on.
+
+    What it shows already leaves the mode that it was set to, which the practice
+    may allow again. Raises as `check_mode`.
+    """
+    if (mode, agreement) != (shown(before, agreed=bool(agreed_before)), agreed_before):
+        check_mode(mode, agreement, confirmed=confirmed or mode is before)
+    return before if shown(before, agreed=bool(agreement)) is mode else mode
+
+
 def check_expiry(expires_at: datetime | None, address_since: datetime) -> None:
     """Raises Invalid for a moment that is past or that the practice lets no link reach."""
     if expires_at is None:

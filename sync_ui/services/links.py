@@ -249,13 +249,9 @@ def change(
     with transaction() as session:
         link = access.link(actor, link_id)
         require_live(link)
-        if (mode, agreement) != (shown_mode(link), link.agreement):
-            sure = confirmed or mode is link.mode
-            limits.check_mode(mode, agreement, confirmed=sure)
+        mode = limits.changed_mode(link.mode, link.agreement, mode, agreement, confirmed=confirmed)
         if label != link.label:
             limits.check_label(label, (other for other in live(link.calendar) if other is not link))
-        if limits.shown(link.mode, agreed=bool(agreement)) is mode:
-            mode = link.mode
         if expires_at != link.expires_at:
             limits.check_expiry(expires_at, _created_at(link))
         before, shown = _facts(link), _shown(link)

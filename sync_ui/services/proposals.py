@@ -13,7 +13,6 @@ from sync_ui.errors import Conflict, NotFound
 from sync_ui.models import (
     Appointment,
     Connection,
-    Copy,
     Outcome,
     Proposal,
     ProposalKind,
@@ -21,7 +20,7 @@ from sync_ui.models import (
     transaction,
 )
 from sync_ui.models.database import owes_more
-from sync_ui.services import access, appointments, steps
+from sync_ui.services import access, appointments, copies, steps
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 from sync_ui.services.plans import plan_of
@@ -113,11 +112,7 @@ def _decide(session: Session, actor: Actor, proposal_id: int, outcome: Outcome, 
 
 def _release(session: Session, proposal: Proposal) -> None:
     """Nothing is held back for it any more."""
-    copy = session.scalar(
-        select(Copy).where(
-            Copy.connection_id == proposal.connection_id, Copy.entry_id == proposal.entry_id
-        )
-    )
+    copy = copies.find(session, proposal.connection_id, proposal.entry_id)
     if copy is not None:
         copy.held = ""
     session.get_one(Connection, proposal.connection_id).next_at = clock.now()

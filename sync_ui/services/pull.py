@@ -87,16 +87,12 @@ class _Reading:
         self._session = session
         self._connection = connection
         self._wanted = wanted
-        self._now = now
         self._window = events.window(copies.shown(connection), now)
         self._known = copies.known(session, connection.id)
 
     def of(self, changes: Changes, mark: str) -> Pulled:
-        seen: dict[str, Entry | None] = {
-            entry.id: entry
-            for entry in changes.entries
-            if entry.id in self._known or (entry.mark == mark and copies.is_ours(entry.id))
-        }
+        ours = copies.ours(changes.entries, self._known, mark)
+        seen: dict[str, Entry | None] = {entry.id: entry for entry in ours}
         seen |= {gone: None for gone in changes.gone if gone in self._known}
         if changes.whole:
             seen |= {known: None for known in self._known if known not in seen}

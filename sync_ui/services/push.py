@@ -43,13 +43,17 @@ _DID = {
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """One thing to write, as it was known when the pass began."""
+    """One thing to write, as it was known when the pass began.
+
+    It is not `due` while it is put off or parked.
+    """
 
     entry_id: str
     owed: Owed
     uid: str
     told: Told | None
     etag: str
+    due: bool
 
 
 def duties(connection: Connection, wanted: Mapping[str, Wanted]) -> list[Duty]:
@@ -64,7 +68,8 @@ def duties(connection: Connection, wanted: Mapping[str, Wanted]) -> list[Duty]:
         owed = reconcile.owed(told, copies.base(copy), past=past)
         if owed is not Owed.NOTHING:
             uid = want.uid if want else ""
-            found.append(Duty(entry_id, owed, uid, told, copy.etag if copy else ""))
+            etag = copy.etag if copy else ""
+            found.append(Duty(entry_id, owed, uid, told, etag, _is_due(copy)))
     return found
 
 
@@ -93,9 +98,7 @@ class Push:
         wanted = copies.wanted(connection, now)
         if len(wanted) > MOST_COPIES:
             raise Rejected(f"More than {MOST_COPIES} appointments would be written.")
-        known = copies.known(db.session(), connection.id)
-        owed = duties(connection, wanted)
-        due = [duty for duty in owed if _is_due(known.get(duty.entry_id))]
+        due = [duty for duty in duties(connection, wanted) if duty.due]
         self._calendar_id = connection.outside_id
         self._mark = copies.mark(connection.calendar)
         self._sends_only = connection.direction is Direction.SEND_ONLY
@@ -155,13 +158,13 @@ class Push:
     def _stands(self, duty: Duty, etag: str) -> None:
         assert duty.told is not None
         with self._lease.writing() as (session, connection):
-            copy = self._copy(session, connection, duty)
+            copy = _copy(session, connection, duty)
             pull.close(session, copy, Outcome.OVERTAKEN)
             copies.confirm(copy, duty.told, etag)
 
     def _gone(self, duty: Duty) -> None:
         with self._lease.writing() as (session, connection):
-            copy = self._copy(session, connection, duty)
+            copy = _copy(session, connection, duty)
             pull.close(session, copy, Outcome.OVERTAKEN)
             session.delete(copy)
 
@@ -174,7 +177,7 @@ class Push:
         entry = self._provider.get(self._calendar_id, duty.entry_id)
         self._seen_anew = True
         with self._lease.writing() as (session, connection):
-            copy = self._copy(session, connection, duty)
+            copy = _copy(session, connection, duty)
             wanted = Wanted(duty.uid, duty.told) if duty.told else None
             if self._sends_only:  # whatever they did is of no interest
                 copy.etag = entry.etag if entry else ""
@@ -196,7 +199,7 @@ class Push:
     def _fail(self, duty: Duty, trouble: Rejected | Later) -> None:
         """Later again; parked in the end, so that the others go on."""
         with self._lease.writing() as (session, connection):
-            copy = self._copy(session, connection, duty)
+            copy = _copy(session, connection, duty)
             copy.attempts += 1
             copy.trouble = str(trouble)
             copy.next_at = clock.now() + timedelta(minutes=2 ** min(copy.attempts, 6))
@@ -204,9 +207,11 @@ class Push:
                 copy.parked = True
                 steps.note(session, connection.id, Did.PARKED, 1, copy.trouble)
 
-    def _copy(self, session: Session, connection: Connection, duty: Duty) -> Copy:
-        found = session.query(Copy).filter_by(connection_id=connection.id, entry_id=duty.entry_id)
-        return found.one()
+
+def _copy(session: Session, connection: Connection, duty: Duty) -> Copy:
+    copy = copies.find(session, connection.id, duty.entry_id)
+    assert copy is not None  # `_prepare` made it, and the lease keeps everybody else away
+    return copy
 
 
 def _is_due(copy: Copy | None) -> bool:

@@ -31,7 +31,6 @@ class Did(StrEnum):
     PUT_BACK = "put_back"
     READ_WHOLE = "read_whole"
     NO_CHANNEL = "no_channel"
-    WRITTEN_TO_ALL = "changed"
 
 
 def note(session: Session, connection_id: int, did: Did, count: int = 0, detail: str = "") -> None:

@@ -14,6 +14,7 @@ from sync_ui.services import (
     connections,
     copies,
     dry_runs,
+    leaving,
     limits,
     links,
     practice,
@@ -182,9 +183,9 @@ def disconnect(key: str, connection_id: int) -> View:
     remove = request.form.get("written") != "keep"
     connections.disconnect(actor(), connection_id, remove=remove)
     connection = connections.one(actor(), connection_id)
-    leaving = connection.state is ConnectionState.LEAVING
+    removes = connection.state is ConnectionState.LEAVING
     sentence = "Disconnected. " + (
-        "What was written there is being removed." if leaving else "Nothing is read or written."
+        "What was written there is being removed." if removes else "Nothing is read or written."
     )
     return _done(calendar, connection, sentence, "state")
 
@@ -246,7 +247,7 @@ def _page(
 ) -> View:
     mode = limits.shown(connection.mode, agreed=bool(connection.agreement))
     form = form or ChangeForm(formdata=None, data=values_of(connection, mode))
-    alive = connection.state not in (ConnectionState.LEAVING, ConnectionState.ENDED)
+    alive = connection.state not in leaving.OVER
     template = "connection/_connection.html" if htmx_request.htmx else "connection/show.html"
     page = render_template(
         template,

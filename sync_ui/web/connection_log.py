@@ -28,7 +28,6 @@ SENTENCES = {
     Did.PUT_BACK: ("A change made outside was put back.", "{} changes were put back."),
     Did.READ_WHOLE: ("Read the whole calendar.", "Read the whole calendar, {} events."),
     Did.NO_CHANNEL: ("Google does not call us: it is asked every few minutes instead.",) * 2,
-    Did.WRITTEN_TO_ALL: ("What it shows was changed.", "What it shows was changed."),
 }
 
 
