@@ -8,6 +8,7 @@ from sync_ui.models.appointment import (
     Series,
 )
 from sync_ui.models.audit import AuditEntry
+from sync_ui.models.backup import Backup, BackupKind
 from sync_ui.models.change import Change
 from sync_ui.models.client import Client, Initials
 from sync_ui.models.clinician import Clinician
@@ -25,6 +26,7 @@ from sync_ui.models.connection import (
     Step,
 )
 from sync_ui.models.database import Row, db, transaction
+from sync_ui.models.factor import Authenticator, Challenge, Passkey, RecoveryCode
 from sync_ui.models.import_file import (
     Import,
     ImportedRow,
@@ -36,6 +38,7 @@ from sync_ui.models.import_file import (
 from sync_ui.models.link import Calendar, Code, Link, Reason, Token
 from sync_ui.models.mail import Mail, MailKind
 from sync_ui.models.practice import Holiday, KeyCheck, Location, Practice
+from sync_ui.models.ticket import Ticket, TicketKind
 from sync_ui.models.visit import FeedFigures, Visit
 
 __all__ = [
@@ -43,9 +46,13 @@ __all__ = [
     "AppointmentClient",
     "AppointmentType",
     "AuditEntry",
+    "Authenticator",
+    "Backup",
+    "BackupKind",
     "BusyCalendar",
     "BusyTime",
     "Calendar",
+    "Challenge",
     "Change",
     "Client",
     "Clinician",
@@ -68,16 +75,20 @@ __all__ = [
     "Mail",
     "MailKind",
     "Outcome",
+    "Passkey",
     "Practice",
     "Proposal",
     "ProposalKind",
     "ProviderName",
     "Reason",
+    "RecoveryCode",
     "Row",
     "Series",
     "Session",
     "SignInFailure",
     "Step",
+    "Ticket",
+    "TicketKind",
     "Token",
     "UploadState",
     "User",

@@ -32,7 +32,12 @@ class User(Row):
 
 
 class Session(Row):
-    """One sign-in on one browser; only the digest of its secret is stored."""
+    """One sign-in on one browser; only the digest of its secret is stored.
+
+    `second_factor_at`: when a second factor was shown, which not every user has.
+    `confirmed_at`: when it was last made sure that its user sits there.
+    `browser` and `network` are words for people, never a whole address.
+    """
 
     __tablename__ = "session"
 
@@ -41,6 +46,10 @@ class Session(Row):
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id"), index=True)
     created_at: Mapped[datetime] = mapped_column(Instant)
     seen_at: Mapped[datetime] = mapped_column(Instant)
+    second_factor_at: Mapped[datetime | None] = mapped_column(Instant)
+    confirmed_at: Mapped[datetime] = mapped_column(Instant)
+    browser: Mapped[str] = mapped_column(default="")
+    network: Mapped[str] = mapped_column(default="")
 
     user: Mapped[User] = relationship()
 

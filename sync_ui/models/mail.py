@@ -18,6 +18,8 @@ class MailKind(StrEnum):
     NEW_READER = "new_reader"
     SILENT = "silent"
     CONNECTION = "connection"
+    INVITATION = "invitation"
+    RESET = "reset"
 
 
 class Mail(Row):

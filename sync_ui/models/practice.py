@@ -16,7 +16,10 @@ class Practice(Row):
     `policy_revision` grows with everything that changes every feed at once;
     `last_change` is the latest Last-Modified ever given out for a change.
     No address lives longer than `longest_link_days`. Full names need a link's
-    note of an agreement if `wants_agreement`.
+    note of an agreement if `wants_agreement`. `second_factor_roles` and
+    `allowed_networks` are words with spaces between them; without networks the
+    application answers everyone. `emergency_at`: when a command on the host
+    last opened a door, until an administrator has seen it.
     """
 
     __tablename__ = "practice"
@@ -32,6 +35,10 @@ class Practice(Row):
     longest_link_days: Mapped[int | None]
     wants_agreement: Mapped[bool] = mapped_column(default=False)
     schedulers_share_practice: Mapped[bool] = mapped_column(default=True)
+    second_factor_roles: Mapped[str] = mapped_column(default="")
+    idle_minutes: Mapped[int] = mapped_column(default=15)
+    allowed_networks: Mapped[str] = mapped_column(default="")
+    emergency_at: Mapped[datetime | None] = mapped_column(Instant)
     policy_revision: Mapped[int] = mapped_column(default=0)
     policy_changed_at: Mapped[datetime] = mapped_column(Instant)
     last_change: Mapped[datetime] = mapped_column(Instant)

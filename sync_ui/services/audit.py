@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sync_ui import clock
+from sync_ui.domain import chain
 from sync_ui.models import AuditEntry, db
 from sync_ui.services.access import Actor
 
@@ -97,11 +98,22 @@ def record(
     """Add the entry to the transaction under way.
 
     `subject` is `table:id`; `detail` holds ids, counts and words of the
-    application, never a name, an address or a secret.
+    application, never a name, an address or a secret. Entries are numbered and
+    chained here: the writers' lock is held, so that nobody is in between.
     """
+    newest = select(AuditEntry.id, AuditEntry.digest).order_by(AuditEntry.id.desc()).limit(1)
+    number, before = session.execute(newest).one_or_none() or (0, chain.START)
+    number, at = number + 1, clock.now()
+    digest = chain.digest(before, number, at, actor.word, action.value, subject, detail)
     session.add(
         AuditEntry(
-            at=clock.now(), actor=actor.word, action=action.value, subject=subject, detail=detail
+            id=number,
+            at=at,
+            actor=actor.word,
+            action=action.value,
+            subject=subject,
+            detail=detail,
+            digest=digest,
         )
     )
 

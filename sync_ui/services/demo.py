@@ -29,7 +29,7 @@ from sync_ui.models import (
     db,
     transaction,
 )
-from sync_ui.services import accounts, calendars, clients, people, practice, types
+from sync_ui.services import accounts, calendars, clients, passwords, people, practice, types
 from sync_ui.services.access import COMMAND
 from sync_ui.services.audit import Action, record
 
@@ -84,7 +84,7 @@ def fill(*, password: str | None = None, clinicians: int = 4, weeks: int = 26) -
     given = password or secrets.token_urlsafe(12)
     if len(given) < SHORTEST_PASSWORD:
         raise Invalid(f"A password for the demo needs at least {SHORTEST_PASSWORD} characters.")
-    password_hash = accounts.hashed(given)
+    password_hash = passwords.hashed(given)
     with transaction() as session:
         _refuse_a_real_practice()
         _name_practice(session)

@@ -4,7 +4,7 @@ from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
 from sync_ui.errors import Conflict, Invalid
 from sync_ui.models import transaction
-from sync_ui.services import accounts, calendars, practice, types
+from sync_ui.services import accounts, calendars, passwords, practice, types
 from sync_ui.services.access import SETUP
 from sync_ui.services.audit import Action, record
 
@@ -33,7 +33,7 @@ def set_up(
     name, admin_name = practice.checked_name(name), practice.checked_name(admin_name)
     practice.check_zone(zone)
     email = accounts.checked_email(email)
-    password_hash = accounts.hashed(accounts.checked_password(password, email, admin_name))
+    password_hash = passwords.hashed(passwords.checked(password, email, admin_name))
     with transaction() as session:
         if not practice.is_setup_code(code):
             raise Conflict("The practice was set up in the meantime. Sign in.")

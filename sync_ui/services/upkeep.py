@@ -21,13 +21,13 @@ from sync_ui.models import (
     transaction,
 )
 from sync_ui.services import (
-    accounts,
     addresses,
     changes,
     links,
     mail,
     notices,
     series,
+    sessions,
     undo,
     uploads,
     visits,
@@ -64,7 +64,7 @@ def clean_up() -> int:
     old changes and imports are gone. Returns how many.
     """
     now = clock.now()
-    made_before, seen_before = accounts.expired_before(now)
+    made_before, seen_before = sessions.expired_before(now)
     over = (
         delete(Code).where(Code.expires_at < now - KEPT),
         delete(Session).where(or_(Session.created_at < made_before, Session.seen_at < seen_before)),

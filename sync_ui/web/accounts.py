@@ -8,7 +8,7 @@ from wtforms import BooleanField, PasswordField
 from wtforms.validators import EqualTo, InputRequired
 
 from sync_ui.errors import SyncError
-from sync_ui.services import accounts, mail, notices, practice
+from sync_ui.services import accounts, mail, notices, practice, sessions
 from sync_ui.web import security, signing
 from sync_ui.web.forms import SignInForm, blame, own_path
 
@@ -55,7 +55,7 @@ def _sign_in_page(form: SignInForm, status: int = 0) -> View:
 @blueprint.post("/sign-out")
 def sign_out() -> Response:
     if current_user.is_authenticated:
-        accounts.sign_out(current_user.id)
+        sessions.sign_out(current_user.id)
     logout_user()
     session.clear()
     answer = redirect(url_for("accounts.sign_in"))

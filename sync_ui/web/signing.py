@@ -12,7 +12,8 @@ from werkzeug.wrappers import Response
 
 from sync_ui.domain.roles import Permission, Role
 from sync_ui.models import User
-from sync_ui.services import access, accounts, practice
+from sync_ui.services import access, practice, sessions
+from sync_ui.services import signing as signing_service
 from sync_ui.services.access import Actor
 
 P = ParamSpec("P")
@@ -41,7 +42,7 @@ def init_app(app: Flask) -> None:
 
 def sign_in(email: str, password: str, network: str) -> None:
     """Raises Invalid or Throttled; otherwise this browser has a new session."""
-    secret = accounts.sign_in(email, password, network)
+    secret = signing_service.sign_in(email, password, network)
     session.clear()
     user = _load(secret)
     assert user is not None
@@ -70,7 +71,7 @@ def guard(permission: Permission) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def _load(secret: str) -> SignedIn | None:
-    user = accounts.signed_in(secret)
+    user = sessions.signed_in(secret)
     return SignedIn(secret, user) if user else None
 
 
@@ -79,7 +80,7 @@ def _note_use() -> None:
     asks = request.endpoint not in {None, "static", "health.health", "google.notify"}
     by_hand = request.blueprint != "feeds" and "X-Background" not in request.headers
     if asks and by_hand and current_user.is_authenticated:
-        accounts.seen(current_user.id)
+        sessions.seen(current_user.id)
 
 
 def _ask_to_sign_in() -> Response:

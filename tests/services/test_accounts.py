@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sync_ui.domain.roles import Role
 from sync_ui.errors import Conflict, Invalid, NotFound, Refused, SyncError, Throttled
 from sync_ui.models import Session, User, db
-from sync_ui.services import accounts
+from sync_ui.services import accounts, passwords, sessions, signing
 from sync_ui.services.access import actor_for
 from tests.practice import PASSWORD, Clock, Practice
 
@@ -15,13 +15,13 @@ NETWORK = "203.0.113.7"
 
 
 def sign_in(email: str = "unlu@example.com", password: str = PASSWORD) -> str:
-    return accounts.sign_in(email, password, NETWORK)
+    return signing.sign_in(email, password, NETWORK)
 
 
 def test_a_session_opens_with_its_secret_and_is_stored_by_digest_only(practice: Practice) -> None:
     secret = sign_in("  UNLU@example.com ")
 
-    user = accounts.signed_in(secret)
+    user = sessions.signed_in(secret)
     assert user is not None
     assert user.id == practice.unlu.user_id
     assert secret not in str(list(db.session.execute(select(Session.__table__))))
@@ -44,13 +44,13 @@ def test_unknown_wrong_and_disabled_get_the_same_sentence(practice: Practice) ->
 
 
 def test_guessing_is_slowed_and_others_are_not_locked_out(practice: Practice, now: Clock) -> None:
-    for _ in range(accounts.FREE_FAILURES):
+    for _ in range(signing.FREE_FAILURES):
         with pytest.raises(Invalid):
             sign_in(password="wrong password, alas")
 
     with pytest.raises(Throttled):
         sign_in()
-    assert accounts.sign_in("unlu@example.com", PASSWORD, "198.51.100.9")
+    assert signing.sign_in("unlu@example.com", PASSWORD, "198.51.100.9")
     assert sign_in("anna@example.com")
 
     now.move(minutes=15)
@@ -60,25 +60,25 @@ def test_guessing_is_slowed_and_others_are_not_locked_out(practice: Practice, no
 def test_a_copied_cookie_dies_at_sign_out(practice: Practice) -> None:
     secret = sign_in()
 
-    accounts.sign_out(secret)
+    sessions.sign_out(secret)
 
-    assert accounts.signed_in(secret) is None
+    assert sessions.signed_in(secret) is None
 
 
 def test_idle_and_old_sessions_are_over(practice: Practice, now: Clock) -> None:
     secret = sign_in()
     now.move(minutes=15)
-    assert accounts.signed_in(secret) is not None
+    assert sessions.signed_in(secret) is not None
     now.move(seconds=1)
-    assert accounts.signed_in(secret) is None
+    assert sessions.signed_in(secret) is None
 
     busy = sign_in()
     for _ in range(72):
         now.move(minutes=10)
-        accounts.seen(busy)
-    assert accounts.signed_in(busy) is not None
+        sessions.seen(busy)
+    assert sessions.signed_in(busy) is not None
     now.move(seconds=1)
-    assert accounts.signed_in(busy) is None
+    assert sessions.signed_in(busy) is None
 
 
 def test_a_new_password_ends_every_session(practice: Practice) -> None:
@@ -86,7 +86,7 @@ def test_a_new_password_ends_every_session(practice: Practice) -> None:
 
     accounts.change_own_password(practice.unlu, PASSWORD, "another long password")
 
-    assert [accounts.signed_in(secret) for secret in before] == [None, None]
+    assert [sessions.signed_in(secret) for secret in before] == [None, None]
     with pytest.raises(Invalid):
         sign_in()
     assert sign_in(password="another long password")
@@ -104,10 +104,10 @@ def test_a_disabled_user_is_out_at_once_and_can_come_back(practice: Practice) ->
     assert practice.unlu.user_id is not None
 
     accounts.disable_user(practice.ada, practice.unlu.user_id)
-    assert accounts.signed_in(secret) is None
+    assert sessions.signed_in(secret) is None
 
     accounts.enable_user(practice.ada, practice.unlu.user_id)
-    assert accounts.signed_in(secret) is None
+    assert sessions.signed_in(secret) is None
     assert sign_in()
 
 
@@ -188,12 +188,12 @@ def test_a_scheduler_is_no_clinician(practice: Practice) -> None:
 )
 def test_a_weak_password_is_refused(password: str) -> None:
     with pytest.raises(Invalid):
-        accounts.checked_password(password, "unlu@example.com")
+        passwords.checked(password, "unlu@example.com")
 
 
 @pytest.mark.parametrize("password", ["fifteen letters", "пароль из слов!!", " spaces are fine "])
 def test_a_long_password_of_any_letters_is_taken_as_it_is(password: str) -> None:
-    assert accounts.checked_password(password) == password
+    assert passwords.checked(password) == password
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from sync_ui.domain.event import DisplayMode, Kind, Status
 from sync_ui.domain.roles import Role
 from sync_ui.errors import Conflict, Invalid
 from sync_ui.models import Appointment, AuditEntry, Client, Initials, Link, Series, User, db
-from sync_ui.services import accounts, clients, demo, feeds, links, series
+from sync_ui.services import accounts, clients, demo, feeds, links, series, signing
 from sync_ui.services import practice as practices
 from sync_ui.services.access import COMMAND, WORKER
 from tests.practice import NOW, Clock, Practice, token_of
@@ -34,7 +34,7 @@ def test_it_tells_the_three_sign_ins(filled: str) -> None:
         "clinician2@demo.example": Role.CLINICIAN,
     }
     for email in roles:
-        assert accounts.sign_in(email, "demo words", "net")
+        assert signing.sign_in(email, "demo words", "net")
     assert practices.is_set_up()
 
 
@@ -103,7 +103,7 @@ def test_a_short_password_is_refused_and_a_left_out_one_is_random(app: Flask, no
 
     password = told.removesuffix(".").rpartition(" ")[2]
     assert len(password) == 16
-    assert accounts.sign_in("clinician@demo.example", password, "net")
+    assert signing.sign_in("clinician@demo.example", password, "net")
 
 
 def test_a_real_practice_is_left_alone(practice: Practice) -> None:

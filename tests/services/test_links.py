@@ -25,6 +25,7 @@ from sync_ui.services import (
     feeds,
     links,
     people,
+    sessions,
     types,
 )
 from sync_ui.services import practice as practices
@@ -761,7 +762,7 @@ def test_a_links_token_opens_its_own_calendar_and_nothing_else(
     assert [summaries(feeds.read(secret)) for secret in (unlus, annas)] == [["J.S."], ["Z.O."]]
     with pytest.raises(NotFound):
         codes.look_at(unlus, None)
-    assert accounts.signed_in(unlus) is None
+    assert sessions.signed_in(unlus) is None
     assert not practices.is_setup_code(unlus)
 
 

@@ -5,7 +5,7 @@ from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
 from sync_ui.errors import Invalid
 from sync_ui.models import AuditEntry, User, db
-from sync_ui.services import accounts, practice, setup
+from sync_ui.services import accounts, practice, sessions, setup, signing
 from tests.practice import Clock
 
 PASSWORD = "four unrelated words here"
@@ -45,8 +45,8 @@ def test_the_code_makes_the_practice_and_its_administrator_once(code: str) -> No
     )
     [ada] = accounts.users()
     assert (ada.email, ada.name, ada.role) == ("ada@example.com", "Ada Lin", Role.ADMINISTRATOR)
-    secret = accounts.sign_in("ada@example.com", PASSWORD, "net")
-    assert accounts.signed_in(secret) == ada
+    secret = signing.sign_in("ada@example.com", PASSWORD, "net")
+    assert sessions.signed_in(secret) == ada
     with pytest.raises(Invalid):
         set_up(code, email="mallory@example.com")
     assert practice.issue_setup_code() is None

@@ -10,7 +10,7 @@ from sync_ui import clock
 from sync_ui.domain.event import DisplayMode
 from sync_ui.models import AuditEntry, Code, Row, Session, SignInFailure, db
 from sync_ui.models.installation import current
-from sync_ui.services import accounts, addresses, codes, links, mail, upkeep
+from sync_ui.services import addresses, codes, links, mail, sessions, signing, upkeep
 from tests.practice import NOW, PASSWORD, Clock, Practice, token_of
 
 
@@ -22,15 +22,15 @@ def count(table: type[Row]) -> int:
 def test_what_is_over_is_removed_and_what_is_not_stays(practice: Practice, now: Clock) -> None:
     link = links.allow(practice.unlu, practice.unlus_calendar)
     codes.make(practice.unlu, link.id)
-    accounts.sign_in("anna@example.com", PASSWORD, "net")
+    signing.sign_in("anna@example.com", PASSWORD, "net")
     with pytest.raises(Exception, match="do not belong together"):
-        accounts.sign_in("anna@example.com", "wrong", "another net")
+        signing.sign_in("anna@example.com", "wrong", "another net")
     assert upkeep.clean_up() == 0
     now.move(hours=23)
     codes.make(practice.unlu, link.id)
 
     now.move(hours=1, minutes=11)
-    accounts.sign_in("anna@example.com", PASSWORD, "net")
+    signing.sign_in("anna@example.com", PASSWORD, "net")
 
     # The first code, the first session and the failure; the others are younger.
     assert upkeep.clean_up() == 3
@@ -76,7 +76,7 @@ def test_a_part_that_fails_stops_no_other(
         expires_at=NOW + timedelta(hours=1),
     )
     token = token_of(link)
-    secret = accounts.sign_in("anna@example.com", PASSWORD, "net")
+    secret = signing.sign_in("anna@example.com", PASSWORD, "net")
     now.move(hours=13)
 
     def fail(*_: object) -> None:
@@ -90,7 +90,7 @@ def test_a_part_that_fails_stops_no_other(
     assert set(caplog.messages) == {"A part of the sweep failed: RuntimeError"}
     ended = db.session.get_one(type(link), link.id).disabled_at is not None
     assert (ended, count(Session)) == (name != "expire", 1 if name == "clean_up" else 0)
-    assert accounts.signed_in(secret) is None
+    assert sessions.signed_in(secret) is None
 
 
 def test_a_death_that_missed_the_journal_gets_there(
