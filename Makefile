@@ -10,7 +10,7 @@ TWO_AT_ONCE = -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint bench soak lock system-packages
+.PHONY: help run test bar lint bench soak lock system-packages
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,9 @@ run: .venv/runtime ## set up what is missing and serve on 127.0.0.1:8000 (HOST a
 
 test: system-packages ## run every test (ARGS="-k feed" for some)
 	@$(BIN)/pytest $(TWO_AT_ONCE) $(ARGS)
+
+bar: system-packages ## run what proves the security bar and print its table (BAR=FILE writes it as Markdown)
+	@$(BIN)/python -m pytest $(TWO_AT_ONCE) -p tests.bar_table $(if $(BAR),--bar-table $(BAR)) $(ARGS)
 
 lint: .venv/dev ## check style, types and the architecture
 	$(BIN)/ruff check
