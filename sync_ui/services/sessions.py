@@ -8,15 +8,21 @@ from sqlalchemy.orm import Session as Transaction
 from sync_ui import clock
 from sync_ui.domain import tokens
 from sync_ui.models import Session, User, db, transaction
-from sync_ui.services import access
+from sync_ui.services import access, factors
 from sync_ui.services.audit import Action, record
 
 IDLE_LIMIT = timedelta(minutes=15)
 ABSOLUTE_LIMIT = timedelta(hours=12)
 
+# So long a session waits for the second step.
+HALF_LIMIT = timedelta(minutes=10)
 
-def add(session: Transaction, user: User) -> str:
-    """A new session of the user in the transaction under way; its secret, for the cookie."""
+
+def add(session: Transaction, user: User, *, second_factor: factors.Kind | None = None) -> str:
+    """A new session of the user in the transaction under way; its secret, for the cookie.
+
+    Without a second factor it opens nothing yet for a user who has one.
+    """
     secret, now = tokens.new_code(), clock.now()
     session.add(
         Session(
@@ -25,21 +31,45 @@ def add(session: Transaction, user: User) -> str:
             created_at=now,
             seen_at=now,
             confirmed_at=now,
+            second_factor_at=now if second_factor else None,
         )
     )
-    record(session, access.actor_for(user), Action.SIGNED_IN, f"user:{user.id}")
+    whole = second_factor is not None or not factors.has_any(user.id)
+    action = Action.SIGNED_IN if whole else Action.PASSWORD_SHOWN
+    detail = {"second_factor": second_factor.value} if second_factor else {}
+    record(session, access.actor_for(user), action, f"user:{user.id}", **detail)
     return secret
 
 
 def signed_in(secret: str) -> User | None:
-    """Whose session this is, if it has neither ended nor been idle for too long."""
+    """Whose session this is, if it has neither ended nor been idle for too long.
+
+    Nobody's as long as the second step is owed.
+    """
+    found = _alive(secret)
+    return None if found is None or _is_half(found) else found.user
+
+
+def half(secret: str) -> Session | None:
+    """The session, if its user has shown the password just now and owes the second step."""
+    found = _alive(secret)
+    if found is None or not _is_half(found) or clock.now() > found.created_at + HALF_LIMIT:
+        return None
+    return found
+
+
+def _alive(secret: str) -> Session | None:
     now = clock.now()
     found = db.session.scalar(select(Session).where(Session.digest == tokens.digest(secret)))
     if found is None or found.user.disabled_at is not None:
         return None
     if now > found.created_at + ABSOLUTE_LIMIT or now > found.seen_at + IDLE_LIMIT:
         return None
-    return found.user
+    return found
+
+
+def _is_half(found: Session) -> bool:
+    return found.second_factor_at is None and factors.has_any(found.user_id)
 
 
 def seen(secret: str) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import delete, or_, select
 
 from sync_ui import clock
 from sync_ui.models import (
+    Challenge,
     Change,
     Code,
     Import,
@@ -68,6 +69,7 @@ def clean_up() -> int:
     over = (
         delete(Code).where(Code.expires_at < now - KEPT),
         delete(Session).where(or_(Session.created_at < made_before, Session.seen_at < seen_before)),
+        delete(Challenge).where(Challenge.expires_at < now),
         delete(SignInFailure).where(SignInFailure.last_at < now - KEPT),
         delete(ImportFile).where(ImportFile.created_at < now - KEPT),
         delete(ImportedRow).where(
