@@ -343,6 +343,7 @@ def inline(text: str) -> list[str]:
     return [what for what, pattern in INLINE.items() if pattern.search(text)]
 
 
+@pytest.mark.bar("I6")
 def test_no_template_carries_style_or_script() -> None:
     found = {
         str(path.relative_to(ROOT)): faults

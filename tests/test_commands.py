@@ -58,6 +58,7 @@ def refused(result: Result) -> str:
 # users
 
 
+@pytest.mark.bar("O6")
 def test_a_user_is_made_before_the_set_up(run: Run, now: Clock) -> None:
     made = run(
         *("user", "create", "Ada@Example.com", "--role", "administrator", "--password-stdin"),
@@ -69,6 +70,7 @@ def test_a_user_is_made_before_the_set_up(run: Run, now: Clock) -> None:
     assert practices.is_set_up()
 
 
+@pytest.mark.bar("O6")
 def test_no_password_is_asked_for_without_a_terminal(run: Run, now: Clock) -> None:
     sentence = refused(run("user", "create", "ada@example.com", "--role", "administrator"))
 
@@ -470,6 +472,7 @@ def test_links_carry_the_address_that_is_set(tmp_path: Path) -> None:
     assert done.stdout.startswith("https://calendar.example.com/cal/")
 
 
+@pytest.mark.bar("O6")
 @pytest.mark.parametrize(
     ("environ", "spoil", "sentence"),
     [

@@ -10,6 +10,7 @@ def load(tmp_path: Path, **environ: str) -> config.Config:
     return config.load({"SYNC_DATA_DIR": str(tmp_path), **environ})
 
 
+@pytest.mark.bar("O6")
 def test_without_settings_it_serves_this_computer_only(tmp_path: Path) -> None:
     found = load(tmp_path)
 
@@ -56,6 +57,7 @@ def test_a_setting_can_stand_in_a_file(tmp_path: Path) -> None:
     assert "secret" not in repr(found)
 
 
+@pytest.mark.bar("I1")
 def test_calendar_servers_need_not_be_public_where_they_are_named(tmp_path: Path) -> None:
     found = load(tmp_path, SYNC_ALLOW_PRIVATE_ADDRESSES="NAS.home.arpa., 192.168.1.0/24,::1")
 
@@ -63,6 +65,7 @@ def test_calendar_servers_need_not_be_public_where_they_are_named(tmp_path: Path
     assert found.allow_private_addresses == ("nas.home.arpa", "192.168.1.0/24", "::1")
 
 
+@pytest.mark.bar("O6")
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -59,6 +59,7 @@ def test_a_woken_worker_looks_at_once(app: Flask, late_link: int) -> None:
     assert run_next(huey) is False
 
 
+@pytest.mark.bar("D9")
 def test_nobody_has_to_wake_it(app: Flask, late_link: int) -> None:
     huey: Any = app.extensions["huey"]
     [each_minute] = huey.read_periodic(NOW.replace(tzinfo=None))
@@ -68,6 +69,7 @@ def test_nobody_has_to_wake_it(app: Flask, late_link: int) -> None:
     assert ended(late_link) is True
 
 
+@pytest.mark.bar("D9", "O3")
 def test_a_task_carries_nothing_but_its_name(app: Flask, config: Config, late_link: int) -> None:
     worker.wake(app)
 
@@ -77,6 +79,7 @@ def test_a_task_carries_nothing_but_its_name(app: Flask, config: Config, late_li
     assert b"Phone" not in (config.data_dir / "tasks.db").read_bytes()
 
 
+@pytest.mark.bar("D9")
 def test_a_worker_that_cannot_be_woken_does_not_fail_the_change(
     app: Flask, config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -109,6 +112,7 @@ def test_with_postgresql_the_queue_lives_there(empty_postgresql_url: str, tmp_pa
     assert not (tmp_path / "tasks.db").exists()
 
 
+@pytest.mark.bar("D9")
 def test_a_new_worker_looks_again_when_the_lease_of_one_that_died_is_over(app: Flask) -> None:
     huey: Any = app.extensions["huey"]
     before = datetime.now(UTC).replace(tzinfo=None)

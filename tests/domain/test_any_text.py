@@ -76,6 +76,7 @@ def feed(subjects: Sequence[Subject], mode: DisplayMode, *, practice_wide: bool 
     return ics_write.write(CALENDAR, events, year=2026)
 
 
+@pytest.mark.bar("F1")
 @given(one=SUBJECTS, other=SUBJECTS, practice_wide=st.booleans())
 def test_busy_is_the_same_whoever_comes_and_whatever_for(
     one: Subject, other: Subject, practice_wide: bool
@@ -100,6 +101,7 @@ def a_client(**told: st.SearchStrategy[str]) -> st.SearchStrategy[Client]:
     return st.builds(Client, **(any_texts | told))
 
 
+@pytest.mark.bar("F1")
 @given(data=st.data(), mode=st.sampled_from([INTERNAL_ID, INITIALS, FIRST_NAME, FULL_NAME]))
 def test_clients_whom_a_mode_calls_the_same_have_the_same_feed(
     data: st.DataObject, mode: DisplayMode
@@ -146,12 +148,14 @@ def check(read: Reader, rows: list[tuple[str, str, str]]) -> None:
 ROWS = st.lists(st.tuples(TEXTS, TEXTS, TEXTS), min_size=1, max_size=9)
 
 
+@pytest.mark.bar("F4")
 @given(rows=ROWS)
 def test_libical_finds_each_text_whole(rows: list[tuple[str, str, str]]) -> None:
     """SECURITY F4: a text that arrives whole has added neither line nor component."""
     check(in_libical, rows)
 
 
+@pytest.mark.bar("F4")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS)
 def test_ical_js_finds_each_text_whole(
@@ -161,6 +165,7 @@ def test_ical_js_finds_each_text_whole(
     check(in_ical_js, rows)
 
 
+@pytest.mark.bar("F4")
 @pytest.mark.parametrize("text", ["x\r\nATTENDEE:y", "x\r\nEND:VEVENT\r\nBEGIN:VEVENT"])
 def test_the_readers_would_notice_a_line_that_a_text_adds(in_ical_js: Reader, text: str) -> None:
     body = feed([replace(SESSION, clients=(), title="x")], FULL_NAME)

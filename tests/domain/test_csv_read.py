@@ -100,6 +100,7 @@ def test_outside_america_the_day_comes_before_the_month() -> None:
     assert only(*lines).starts == datetime(2026, 3, 7, 10)
 
 
+@pytest.mark.bar("I4", "I8")
 def test_as_many_rows_as_may_be_are_read_and_one_more_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -120,6 +121,7 @@ def test_as_many_rows_as_may_be_are_read_and_one_more_is_refused(
     )
 
 
+@pytest.mark.bar("I8")
 def test_a_row_may_name_fifty_clients_and_no_more() -> None:
     def row(number: int) -> Reading:
         names = ";".join(f"Client{n} Smith" for n in range(number))
@@ -131,6 +133,7 @@ def test_a_row_may_name_fifty_clients_and_no_more() -> None:
     ]
 
 
+@pytest.mark.bar("O3")
 def test_a_refusal_never_quotes_a_row_that_stands_where_the_header_should() -> None:
     with pytest.raises(Invalid) as refused:
         read_csv(b"Jane Smith,Date,10:00\nMark Smith,2026-07-06,11:00", ZONE, TODAY)
@@ -148,6 +151,7 @@ CELLS = [
 ]  # fmt: skip
 
 
+@pytest.mark.bar("I8", "O10")
 @settings(deadline=None, max_examples=300)
 @given(
     rows=st.lists(st.lists(st.sampled_from(CELLS), max_size=6), max_size=6),
@@ -168,6 +172,7 @@ def test_any_cells_are_read_or_refused(
         assert all(entry.starts < entry.ends for entry in found.entries)
 
 
+@pytest.mark.bar("I8", "O10")
 @settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:

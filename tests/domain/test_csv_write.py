@@ -41,6 +41,7 @@ def plainly_written(cell: str) -> str:
     return text.getvalue()
 
 
+@pytest.mark.bar("I8")
 @pytest.mark.parametrize("cell", FORMULAS[:7])
 def test_a_formula_would_pass_through_a_plain_writer(cell: str) -> None:
     assert plainly_written(cell).removeprefix('"').startswith(cell)
@@ -48,6 +49,7 @@ def test_a_formula_would_pass_through_a_plain_writer(cell: str) -> None:
     assert write_table(["Title"], [[cell]]).decode("utf-8-sig").splitlines()[1].strip('"')[0] == "'"
 
 
+@pytest.mark.bar("I8")
 @pytest.mark.parametrize("cell", FORMULAS)
 def test_a_formula_becomes_text(cell: str) -> None:
     assert guarded(cell) == f"'{cell}"
@@ -58,16 +60,19 @@ def test_what_is_no_formula_stays_as_it_is(cell: str) -> None:
     assert guarded(cell) == cell == unguarded(cell)
 
 
+@pytest.mark.bar("I8")
 @given(cells)
 def test_whatever_was_guarded_comes_back(cell: str) -> None:
     assert unguarded(guarded(cell)) == cell
 
 
+@pytest.mark.bar("I8")
 @given(cells)
 def test_an_importer_that_trims_reads_what_was_there(cell: str) -> None:
     assert unguarded(prose(guarded(prose(cell)))) == prose(cell)
 
 
+@pytest.mark.bar("I8")
 @given(st.lists(st.tuples(cells, cells), max_size=5))
 def test_every_table_is_read_again_by_another_reader(rows: list[tuple[str, str]]) -> None:
     data = write_table(["One", "Two"], rows)

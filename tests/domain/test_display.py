@@ -40,6 +40,7 @@ def shown(what: Appointment, mode: DisplayMode, *, practice_wide: bool = False) 
     return show(what, mode, link_revision=0, link_changed_at=MADE, practice_wide=practice_wide)
 
 
+@pytest.mark.bar("F1")
 @pytest.mark.parametrize(
     ("what", "expected"),
     [
@@ -95,6 +96,7 @@ def test_the_whole_event_in_initials() -> None:
     )
 
 
+@pytest.mark.bar("F1")
 def test_busy_shows_neither_place_nor_time_off() -> None:
     what = appointment(kind=Kind.TIME_OFF, title="Surgery")
 
@@ -144,6 +146,7 @@ def test_a_change_of_the_link_moves_the_event() -> None:
     assert after.uid == before.uid
 
 
+@pytest.mark.bar("F3")
 @pytest.mark.parametrize("mode", DisplayMode)
 @pytest.mark.parametrize("ceiling", DisplayMode)
 def test_the_stricter_of_mode_and_ceiling_holds(mode: DisplayMode, ceiling: DisplayMode) -> None:
@@ -320,6 +323,7 @@ def canaries_in(feed: bytes) -> set[str]:
     return {field for field, canary in CANARIES.items() if canary.lower() in text}
 
 
+@pytest.mark.bar("F1")
 @pytest.mark.parametrize("practice_wide", [False, True])
 @pytest.mark.parametrize(
     ("mode", "allowed"),
@@ -341,6 +345,7 @@ def test_the_feed_holds_nothing_of_a_client_beyond_the_mode(
     assert canaries_in(ics_write.write(CALENDAR, [event], year=2026)) == allowed
 
 
+@pytest.mark.bar("F1")
 @pytest.mark.parametrize("mode", DisplayMode)
 def test_the_feed_holds_nothing_of_a_group_but_its_size(mode: DisplayMode) -> None:
     event = shown(appointment(SEEDED, SEEDED, SEEDED, title=CANARIES["title"]), mode)
@@ -348,6 +353,7 @@ def test_the_feed_holds_nothing_of_a_group_but_its_size(mode: DisplayMode) -> No
     assert canaries_in(ics_write.write(CALENDAR, [event], year=2026)) == set()
 
 
+@pytest.mark.bar("F1")
 @pytest.mark.parametrize("ceiling", DisplayMode)
 @pytest.mark.parametrize("mode", DisplayMode)
 def test_a_capped_client_shows_as_the_stricter_mode_would(

@@ -95,6 +95,7 @@ def test_the_occurrences_of_a_sample_come_at_the_wall_time_of_their_zone() -> No
     assert found == [datetime(2026, 3, day, 10) for day in (3, 10, 17)]
 
 
+@pytest.mark.bar("I4")
 def test_as_many_events_as_may_be_are_read_and_one_more_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -109,6 +110,7 @@ def test_as_many_events_as_may_be_are_read_and_one_more_is_refused(
     )
 
 
+@pytest.mark.bar("I4", "I9")
 def test_thirty_two_megabytes_are_read_and_a_byte_more_is_refused() -> None:
     line = b"X-FILL:" + b"x" * 90_000 + b"\r\n"
     fill = line * ((MAX_BYTES - 1_000) // len(line))
@@ -119,6 +121,7 @@ def test_thirty_two_megabytes_are_read_and_a_byte_more_is_refused() -> None:
     assert refusal(full + b"\n") == "This file is larger than 32 MB. Export a shorter span of time."
 
 
+@pytest.mark.bar("I4")
 def test_a_line_of_100_kb_is_read_and_a_longer_one_is_refused_folded_or_not() -> None:
     name = b"DESCRIPTION:"
     longest = name + b"x" * (MAX_LINE - len(name))
@@ -132,6 +135,7 @@ def test_a_line_of_100_kb_is_read_and_a_longer_one_is_refused_folded_or_not() ->
     assert refusal(calendar(event(1, folded + b"x" * 100))).startswith("Line 6 is longer")
 
 
+@pytest.mark.bar("I4")
 def test_ten_components_may_be_within_each_other_and_eleven_may_not() -> None:
     def nested(depth: int) -> bytes:
         return b"BEGIN:X-BOX\r\n" * depth + b"END:X-BOX\r\n" * depth
@@ -142,6 +146,7 @@ def test_ten_components_may_be_within_each_other_and_eleven_may_not() -> None:
     )
 
 
+@pytest.mark.bar("I4")
 def test_a_thousand_additions_are_read_and_more_are_a_problem() -> None:
     def added(number: int) -> bytes:
         days = (date.fromordinal(date(2026, 7, 7).toordinal() + day) for day in range(number))
@@ -183,12 +188,14 @@ def reading_or_refusal(data: bytes) -> None:
     assert isinstance(found, Reading)
 
 
+@pytest.mark.bar("I4", "O10")
 @settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     reading_or_refusal(data)
 
 
+@pytest.mark.bar("I4", "O10")
 @settings(deadline=None, max_examples=300)
 @given(
     words=st.lists(st.sampled_from(WORDS), max_size=30),
@@ -199,6 +206,7 @@ def test_any_order_of_lines_is_read_or_refused(words: list[bytes], end: bytes) -
     reading_or_refusal(calendar(b"BEGIN:VEVENT\r\n", end.join(words), end, b"END:VEVENT\r\n"))
 
 
+@pytest.mark.bar("I4", "O10")
 @settings(deadline=None, max_examples=200)
 @given(
     name=st.sampled_from(samples()),
@@ -212,6 +220,7 @@ def test_a_damaged_sample_is_read_or_refused(name: str, at: int, size: int, inst
     reading_or_refusal(data[:at] + instead + data[at + size :])
 
 
+@pytest.mark.bar("I5", "F7")
 @settings(deadline=None, max_examples=200)
 @given(
     name=st.sampled_from([name for name in samples(".ics") if b"VEVENT" in sample(name)]),

@@ -184,6 +184,7 @@ def test_days_off_are_dates_and_out_of_office() -> None:
     assert "LOCATION" not in text
 
 
+@pytest.mark.bar("F7")
 def test_an_empty_feed_still_holds_a_component() -> None:
     assert feed().decode() == (
         "BEGIN:VCALENDAR\r\n"
@@ -267,6 +268,7 @@ def test_a_long_name_is_cut_to_what_outlook_takes() -> None:
     assert names == ["NAME:" + "é" * 255, "X-WR-CALNAME:" + "é" * 255]
 
 
+@pytest.mark.bar("F2")
 def test_nothing_in_a_feed_rings_invites_or_repeats_its_address() -> None:
     """SECURITY F2."""
     described = replace(SESSION, description="Intake")
@@ -278,6 +280,7 @@ def test_nothing_in_a_feed_rings_invites_or_repeats_its_address() -> None:
     )
 
 
+@pytest.mark.bar("F2")
 def test_every_event_is_private() -> None:
     """SECURITY F2."""
     classes = [str(event["CLASS"]) for event in events_in(feed(SESSION, HOLIDAY))]
@@ -308,6 +311,7 @@ FEEDS = {
 COUNTS = {"good": 2, "empty": 0, "notice": 1, "1 000 events": 1000, "hostile names": len(HOSTILE)}
 
 
+@pytest.mark.bar("F4")
 @pytest.mark.parametrize("name", FEEDS)
 def test_three_independent_parsers_find_every_event(name: str) -> None:
     body = FEEDS[name]
@@ -320,6 +324,7 @@ def test_three_independent_parsers_find_every_event(name: str) -> None:
     assert found == [COUNTS[name]] * 3
 
 
+@pytest.mark.bar("F4")
 @pytest.mark.parametrize("name", FEEDS)
 def test_every_line_ends_with_crlf_and_has_75_octets_at_most(name: str) -> None:
     check_lines(FEEDS[name])
@@ -334,6 +339,7 @@ def check_lines(body: bytes) -> None:
     assert [line.decode() for line in lines] == body.decode().splitlines()
 
 
+@pytest.mark.bar("F4")
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("shape", READERS)
 def test_hostile_text_changes_no_line(shape: Callable[[bytes], Shape], text: str) -> None:
@@ -344,12 +350,14 @@ def test_hostile_text_changes_no_line(shape: Callable[[bytes], Shape], text: str
     assert shape(feed(hostile)) == shape(feed(harmless))
 
 
+@pytest.mark.bar("F4")
 def test_a_reader_would_see_the_line_that_hostile_text_tries_to_add() -> None:
     naive = feed(SESSION).replace(b"SUMMARY:J.S.", b"SUMMARY:J.S.\x0bATTENDEE:x")
 
     assert shape_in_splitlines(naive) != shape_in_splitlines(feed(SESSION))
 
 
+@pytest.mark.bar("F4")
 @settings(deadline=None)
 @given(uid=TEXTS, summary=TEXTS, location=TEXTS, description=TEXTS, name=TEXTS, about=TEXTS)
 def test_no_text_adds_a_line_a_property_or_a_component(
@@ -381,6 +389,7 @@ def test_what_is_allowed_arrives_as_it_was(texts: tuple[str, str, str, str]) -> 
     ]
 
 
+@pytest.mark.bar("F8")
 @settings(deadline=None)
 @given(
     starts=st.datetimes(
@@ -400,6 +409,7 @@ def test_times_arrive_as_the_same_moments(starts: datetime, minutes: int) -> Non
     assert (event["DTSTART"].dt, event["DTEND"].dt) == (starts.astimezone(UTC), ends)
 
 
+@pytest.mark.bar("L15")
 def test_the_notice_shows_one_day_and_leaves_it_free() -> None:
     body = notice(CALENDAR, date(2026, 12, 1), 2026)
     (event,) = events_in(body)

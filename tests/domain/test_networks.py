@@ -8,6 +8,7 @@ from sync_ui.domain.networks import INTERNET, OWN, THIS_COMPUTER
 PROXY = (ip_network("127.0.0.0/8"), ip_network("10.1.0.0/16"), ip_network("fd00::/8"))
 
 
+@pytest.mark.bar("N1")
 @pytest.mark.parametrize(
     ("peer", "forwarded", "address"),
     [
@@ -32,6 +33,7 @@ def test_the_right_most_hop_that_no_trusted_proxy_vouches_for_counts(
     assert networks.of(peer, forwarded, PROXY) == address
 
 
+@pytest.mark.bar("N1")
 def test_without_trusted_proxies_nobody_is_believed() -> None:
     assert networks.of("127.0.0.1", "203.0.113.7", ()) == "127.0.0.1"
 

@@ -63,6 +63,7 @@ def test_any_words_of_ours_can_be_written(summary: str, location: str, descripti
     assert entry(COPY.id, "", write(replace(COPY, told=what), STAMP), PLACE).told == what
 
 
+@pytest.mark.bar("S7", "O10")
 @given(tolds(), st.data())
 def test_nothing_that_comes_is_an_error(what: Told, data: st.DataObject) -> None:
     text = write(replace(COPY, told=what), STAMP)
@@ -164,6 +165,7 @@ def test_a_turn_made_free_or_declined_leaves_the_series() -> None:
     assert spans(calendar(series, free, declined), WINDOW, PLACE, set()) == TAKEN
 
 
+@pytest.mark.bar("I4")
 def test_an_entry_of_too_many_parts_is_not_read() -> None:
     few, many = (calendar(*[vevent(*ONCE)] * number) for number in (MOST_EVENTS, MOST_EVENTS + 1))
 

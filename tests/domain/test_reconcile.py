@@ -31,6 +31,7 @@ def entry(of: Told | None, etag: str = "2") -> Entry:
     return Entry(id="sc1", etag=etag, mark="ours", told=of)
 
 
+@pytest.mark.bar("S7")
 @pytest.mark.parametrize(
     ("wanted", "known", "there", "meaning"),
     [
@@ -145,6 +146,7 @@ def test_what_is_over_is_forgotten_and_stays_there() -> None:
     assert reconcile.owed(None, base(), past=True) is Owed.FORGET
 
 
+@pytest.mark.bar("S3")
 @pytest.mark.parametrize(
     ("changed", "known", "suspicious"),
     [(9, 9, False), (10, 10, True), (10, 49, True), (10, 50, False), (11, 50, True), (0, 0, False)],

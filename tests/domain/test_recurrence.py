@@ -23,6 +23,7 @@ def days(rule: str, number: int = 5) -> list[str]:
     return [f"{wall:%m-%d}" for wall in walls(rule)[:number]]
 
 
+@pytest.mark.bar("F8")
 def test_a_weekly_ten_oclock_stays_at_ten_when_the_clocks_change() -> None:
     found = walls("FREQ=WEEKLY;COUNT=3", datetime(2026, 3, 1, 10))
 
@@ -244,6 +245,7 @@ ODD_TIMES = st.builds(
 )
 
 
+@pytest.mark.bar("F8")
 @settings(deadline=None, max_examples=200)
 @given(
     rule=rules(),
@@ -302,6 +304,7 @@ def test_in_the_nights_of_a_time_change_too(zone: str, starts: datetime, rule: s
     ]
 
 
+@pytest.mark.bar("I4", "O10")
 @settings(deadline=None)
 @given(text=st.text(alphabet="FREQ=DAILYWKMONTHBYSUCI;,0123456789+-Z ", max_size=60))
 def test_any_text_is_a_rule_or_is_refused(text: str) -> None:
@@ -335,6 +338,7 @@ HOURLY = (
 UNREADABLE = "The repeat rule cannot be read. Set the repeat again and export anew."
 
 
+@pytest.mark.bar("I4")
 @pytest.mark.parametrize(
     ("rule", "sentence"),
     [

@@ -19,6 +19,7 @@ WHO = {
 }
 
 
+@pytest.mark.bar("Z1")
 @pytest.mark.parametrize("permission", Permission)
 def test_each_permission_belongs_to_these_roles_and_no_others(permission: Permission) -> None:
     assert {role for role in Role if may(role, permission)} == WHO[permission]

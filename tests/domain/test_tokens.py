@@ -19,10 +19,12 @@ TOKEN = "23456789abcdefghjkmnpqrstuvwxyz23"
 CODE = "23456789abcdefghjkmnpqrstu"
 
 
+@pytest.mark.bar("L1", "L11")
 def test_the_alphabet_holds_no_letter_that_is_mistaken_for_another() -> None:
     assert ALPHABET == "23456789abcdefghjkmnpqrstuvwxyz"
 
 
+@pytest.mark.bar("L1")
 def test_a_token_has_160_bits_and_a_code_128() -> None:
     assert re.fullmatch(f"[{ALPHABET}]{{33}}", new_token())
     assert re.fullmatch(f"[{ALPHABET}]{{26}}", new_code())
@@ -30,6 +32,7 @@ def test_a_token_has_160_bits_and_a_code_128() -> None:
     assert 31**25 < 2**128 < 31**26
 
 
+@pytest.mark.bar("L1")
 def test_ten_thousand_tokens_are_unique_and_use_every_character_alike() -> None:
     tokens = [new_token() for _ in range(10_000)]
     counts = Counter("".join(tokens))
@@ -50,6 +53,7 @@ def test_a_token_is_made_of_the_random_bytes_alone() -> None:
     assert new_token(lambda n: b"\xff" * n) == new_token(lambda n: b"\xff" * n) != "2" * 33
 
 
+@pytest.mark.bar("L11")
 @pytest.mark.parametrize("secret", [TOKEN, CODE])
 @pytest.mark.parametrize(
     "spelling",
@@ -74,6 +78,7 @@ def test_what_mail_puts_around_a_secret_does_no_harm(spelling: str, secret: str)
     assert digest(spelling.format(secret.upper())) == sha256(secret.encode()).hexdigest()
 
 
+@pytest.mark.bar("L11")
 @pytest.mark.parametrize(
     "spelling",
     [
@@ -115,6 +120,7 @@ def test_every_token_is_well_formed_and_stays_as_it_is(noise: bytes) -> None:
     assert normalise(token) == token
 
 
+@pytest.mark.bar("L11")
 @given(st.text(st.characters()))
 def test_normalising_twice_is_normalising_once(text: str) -> None:
     assert normalise(normalise(text)) == normalise(text)

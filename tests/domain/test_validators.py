@@ -55,11 +55,13 @@ def test_any_other_part_makes_another_tag(parts: tuple[object, ...]) -> None:
     assert etag(*parts) != etag(1, 17, "x")
 
 
+@pytest.mark.bar("F6")
 @given(st.lists(st.text(), max_size=4), st.lists(st.text(), max_size=4))
 def test_parts_never_run_into_each_other(one: list[str], other: list[str]) -> None:
     assert (etag(*one) == etag(*other)) == (one == other)
 
 
+@pytest.mark.bar("F6")
 @pytest.mark.parametrize(
     ("changed", "now", "zone", "expected"),
     [
@@ -98,6 +100,7 @@ def test_a_change_is_noted_at_its_second() -> None:
     assert next_change(NOW, CHANGED) == datetime(2026, 11, 3, 9, 31, tzinfo=UTC)
 
 
+@pytest.mark.bar("F6")
 def test_two_changes_in_one_second_are_told_apart() -> None:
     first = next_change(NOW, CHANGED)
 
@@ -105,6 +108,7 @@ def test_two_changes_in_one_second_are_told_apart() -> None:
     assert next_change(NOW, first + SECOND) == first + 2 * SECOND
 
 
+@pytest.mark.bar("F6", "D7")
 def test_a_clock_that_was_set_back_does_not_make_a_change_look_older() -> None:
     assert next_change(NOW - timedelta(days=1), CHANGED) == CHANGED + SECOND
 
@@ -214,6 +218,7 @@ def test_fractions_of_a_second_do_not_hide_that_nothing_changed() -> None:
     assert is_not_modified(since=http(CHANGED), changed=fraction)
 
 
+@pytest.mark.bar("F6")
 @settings(deadline=None)
 @given(none_match=st.none() | st.text(st.characters()), since=st.none() | st.text(st.characters()))
 def test_no_nonsense_is_ever_taken_for_unchanged(none_match: str | None, since: str | None) -> None:
@@ -227,6 +232,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.bar("F6")
 @settings(deadline=None)
 @given(start=MOMENTS, steps=STEPS)
 def test_a_304_by_date_never_hides_a_change(start: datetime, steps: list[tuple[str, int]]) -> None:
@@ -245,6 +251,7 @@ def test_a_304_by_date_never_hides_a_change(start: datetime, steps: list[tuple[s
         held = (http(modified), body)
 
 
+@pytest.mark.bar("F6", "D7")
 def test_a_304_by_date_hides_no_change_made_after_the_clock_was_set_back() -> None:
     given_out = http(last_modified(CHANGED, NOW, "UTC"))
     an_hour_ago = NOW - timedelta(hours=1)

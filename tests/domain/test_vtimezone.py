@@ -66,6 +66,7 @@ def read_offset(text: str) -> timedelta:
     return sign * timedelta(hours=int(text[1:3]), minutes=int(text[3:5]))
 
 
+@pytest.mark.bar("F8")
 @pytest.mark.parametrize("year", [2024, 2026, 2027, 2030])
 def test_every_zone_is_right_on_four_dates_of_its_year(year: int) -> None:
     onsets = {zone: read_onsets(vtimezone(zone, year), year) for zone in ZONES}
@@ -76,6 +77,7 @@ def test_every_zone_is_right_on_four_dates_of_its_year(year: int) -> None:
     ]
 
 
+@pytest.mark.bar("F8")
 @pytest.mark.parametrize("zone", [*ODD_ZONES, "America/New_York", "Europe/Berlin"])
 def test_a_zone_is_right_at_every_hour_of_its_year(zone: str) -> None:
     onsets = read_onsets(vtimezone(zone, YEAR), YEAR)

@@ -236,6 +236,7 @@ class ProviderContract:
         assert found is not None
         assert found.told == told
 
+    @pytest.mark.bar("S4")
     def test_any_text_is_read_as_it_was_written(
         self, provider: Provider, calendar: OutsideCalendar
     ) -> None:
@@ -250,6 +251,7 @@ class ProviderContract:
 
         assert len(seen) == len(TEXTS)
 
+    @pytest.mark.bar("S4")
     def test_a_new_one_never_replaces_what_is_there(
         self, provider: Provider, calendar: OutsideCalendar
     ) -> None:
@@ -260,6 +262,7 @@ class ProviderContract:
 
         assert _told(provider, calendar) == {COPY.id: MONDAY}
 
+    @pytest.mark.bar("S4")
     def test_only_who_knows_the_last_version_overwrites_it(
         self, provider: Provider, calendar: OutsideCalendar
     ) -> None:
@@ -292,6 +295,7 @@ class ProviderContract:
 
         assert _told(provider, calendar) == {COPY.id: MONDAY}
 
+    @pytest.mark.bar("S4")
     def test_only_who_knows_the_last_version_removes_it(
         self, provider: Provider, elsewhere: Elsewhere, calendar: OutsideCalendar
     ) -> None:
@@ -374,6 +378,7 @@ class ProviderContract:
 
         assert (found.id, found.mark) == ("their-event", "")
 
+    @pytest.mark.bar("S4")
     def test_a_token_that_is_not_known_has_expired(
         self, provider: Provider, calendar: OutsideCalendar
     ) -> None:

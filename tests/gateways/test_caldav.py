@@ -202,6 +202,7 @@ def test_a_server_that_is_down_is_for_later(
 # Entries
 
 
+@pytest.mark.bar("S4")
 def test_many_writers_of_one_entry_have_one_winner(
     radicale: Radicale, account: tuple[str, str], provider: CalDav, calendar: OutsideCalendar
 ) -> None:
@@ -271,6 +272,7 @@ def test_an_entry_moved_by_an_app_with_its_own_time_zone_is_understood(
     assert found.told == TUESDAY
 
 
+@pytest.mark.bar("I7")
 def test_what_others_wrote_is_read_without_a_word_of_it(
     provider: CalDav, elsewhere: _OtherApp, calendar: OutsideCalendar
 ) -> None:
@@ -290,6 +292,7 @@ def test_what_others_wrote_is_read_without_a_word_of_it(
     assert {each.id for each in provider.changes(calendar.id, None).entries} == {COPY.id}
 
 
+@pytest.mark.bar("F2", "S5")
 def test_no_alarm_no_attendee_and_nothing_public_is_written() -> None:
     lines = write(replace(COPY, told=replace(MONDAY, summary="J.S.")), at(1, 9)).decode()
 

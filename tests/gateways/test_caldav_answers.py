@@ -151,6 +151,7 @@ def test_what_a_write_is_refused_with(reply: Reply, kind: type[Trouble]) -> None
     assert not any(word in said for word in ("127.0.0.1", "anna", PASSWORD, "J.S."))
 
 
+@pytest.mark.bar("S6")
 @pytest.mark.parametrize(
     ("told", "seconds"),
     [
@@ -229,6 +230,7 @@ def test_a_listing_that_comes_in_parts_is_read_to_its_end() -> None:
     assert ([each.id for each in found.entries], found.token) == (["a", "b"], f"{TOKEN}1")
 
 
+@pytest.mark.bar("I3")
 def test_a_listing_that_never_gets_further_tells_nothing() -> None:
     part = response(f"{CALENDAR}a.ics", '<D:getetag>"1"</D:getetag>')
     half = multistatus(part, response(CALENDAR, status=507), token=TOKEN)
@@ -294,6 +296,7 @@ def test_entries_too_long_to_come_together_come_one_by_one() -> None:
     }
 
 
+@pytest.mark.bar("I5", "S3")
 def test_a_part_that_fails_fails_all() -> None:
     def script(asked: Asked) -> Reply:
         if b"multiget" in asked.body:
@@ -304,6 +307,7 @@ def test_a_part_that_fails_fails_all() -> None:
         provider.changes(calendar, TOKEN)
 
 
+@pytest.mark.bar("S4")
 def test_a_server_without_sync_is_compared_by_its_etags() -> None:
     etags = {"a": '"1"'}
 
@@ -353,6 +357,7 @@ def test_an_etag_that_is_not_told_is_asked_for_unless_somebody_was_quicker(
     assert [each.method for each in server.asked] == ["PUT", "GET"]
 
 
+@pytest.mark.bar("S4")
 def test_every_write_is_conditional() -> None:
     with account(lambda asked: Reply(204, b"", {"ETag": '"2"'})) as (provider, calendar, server):
         provider.put(calendar, COPY, None)
@@ -477,6 +482,7 @@ def test_the_account_knows_its_own_addresses() -> None:
 # Where the password goes
 
 
+@pytest.mark.bar("I10", "S1")
 @pytest.mark.parametrize("to", ["http://127.0.0.1:{}/", "http://localhost:{}/", "//localhost:{}/x"])
 def test_the_password_is_not_carried_to_another_server(to: str) -> None:
     with scripted(lambda asked: Reply(207)) as thief:
@@ -508,6 +514,7 @@ def test_a_redirect_within_the_server_is_followed_with_the_password() -> None:
     assert len({each.headers["authorization"] for each in server.asked}) == 1
 
 
+@pytest.mark.bar("I3")
 def test_a_redirect_in_a_circle_ends() -> None:
     with (
         account(lambda asked: Reply(302, b"", {"Location": "/again"})) as (provider, calendar, _),
@@ -516,6 +523,7 @@ def test_a_redirect_in_a_circle_ends() -> None:
         provider.changes(calendar, TOKEN)
 
 
+@pytest.mark.bar("I10", "S1")
 @pytest.mark.parametrize(
     ("typed", "url", "trusted"),
     [
@@ -556,6 +564,7 @@ OUTSIDE = (
 )
 
 
+@pytest.mark.bar("I9")
 @pytest.mark.parametrize(
     "body",
     [BILLION_LAUGHS, OUTSIDE, "<a>" * 1_000_001, "<a>" * 100_000, '<?xml encoding="x-none"?><a/>'],
@@ -592,6 +601,7 @@ def test_an_entry_of_somebody_elses_that_is_no_calendar_takes_no_time() -> None:
     assert {each.told for each in entries} == {None}
 
 
+@pytest.mark.bar("I5", "S3")
 def test_an_answer_that_breaks_off_tells_nothing() -> None:
     def script(asked: Asked) -> Reply:
         found = multistatus(response(f"{CALENDAR}a.ics", "<D:getetag>1</D:getetag>"), token=TOKEN)

@@ -107,6 +107,7 @@ def test_what_was_put_there_is_read_again(google: Google, calendar: Calendar, co
     assert google.get(calendar.id, copy.id) == entry(copy, etag)
 
 
+@pytest.mark.bar("S5")
 def test_nothing_is_sent_but_what_the_event_tells(
     google: Google, calendar: Calendar, google_server: ScriptedGoogle
 ) -> None:
@@ -160,6 +161,7 @@ def test_a_colour_and_a_reminder_that_somebody_chose_stay(
     assert {name: stored[name] for name in chosen} == chosen
 
 
+@pytest.mark.bar("S4")
 def test_an_event_that_somebody_changed_is_not_overwritten(
     google: Google, calendar: Calendar, google_server: ScriptedGoogle
 ) -> None:
@@ -234,6 +236,7 @@ def test_of_what_is_told_twice_the_last_word_counts(
     assert (revived.entries, revived.gone) == ((Entry(id="sc0jane", etag='"7"'),), ())
 
 
+@pytest.mark.bar("I5", "S3")
 def test_a_listing_that_breaks_off_tells_nothing(
     google: Google, calendar: Calendar, google_server: ScriptedGoogle
 ) -> None:

@@ -36,6 +36,7 @@ def calendar(google_server: ScriptedGoogle) -> Calendar:
     return google_server.calendar("Sessions")
 
 
+@pytest.mark.bar("S6")
 @pytest.mark.parametrize(
     ("answer", "seconds"),
     [
@@ -89,6 +90,7 @@ def test_what_waiting_does_not_mend_is_told(
         google.put(calendar.id, JANE, None)
 
 
+@pytest.mark.bar("I5")
 def test_nonsense_in_place_of_an_answer_is_for_later(
     google: Google, calendar: Calendar, google_server: ScriptedGoogle
 ) -> None:
@@ -164,6 +166,7 @@ def test_a_refresh_token_that_google_replaces_can_be_stored(
     assert google_server.refresh_tokens == {google.tokens.refresh}
 
 
+@pytest.mark.bar("S1", "I10")
 def test_tokens_and_secrets_are_in_no_text_of_ours(
     google: Google, google_server: ScriptedGoogle
 ) -> None:
@@ -173,6 +176,7 @@ def test_tokens_and_secrets_are_in_no_text_of_ours(
     assert "secret" not in repr(google_server.app)
 
 
+@pytest.mark.bar("O3")
 def test_a_refusal_is_told_without_names_or_addresses(
     google: Google, calendar: Calendar, google_server: ScriptedGoogle
 ) -> None:

@@ -27,6 +27,7 @@ AT_LUNCH = Span(
 )
 
 
+@pytest.mark.bar("I7")
 def test_busy_times_are_told_without_a_word_of_what_they_are(
     google: Google, calendar: Calendar, google_server: ScriptedGoogle
 ) -> None:

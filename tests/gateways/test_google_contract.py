@@ -112,6 +112,7 @@ def test_sending_needs_one_permission(google_server: ScriptedGoogle) -> None:
             google.calendars()
 
 
+@pytest.mark.bar("S1")
 def test_busy_times_need_no_permission_to_read_events(google_server: ScriptedGoogle) -> None:
     calendar = google_server.calendar("Anna's own")
     window = Window(NOW - timedelta(days=1), NOW + timedelta(days=1))
@@ -129,6 +130,7 @@ def test_the_list_of_calendars_needs_its_own(google_server: ScriptedGoogle) -> N
         assert google.calendars() == []
 
 
+@pytest.mark.bar("S1")
 def test_google_knows_every_scope_that_we_ask_for() -> None:
     known = document()["auth"]["oauth2"]["scopes"]
 

@@ -70,6 +70,7 @@ def test_anna_connects_her_account(google_emulator: Emulator) -> None:
         assert google.tokens == tokens
 
 
+@pytest.mark.bar("S2")
 def test_a_code_is_worth_something_once(google_emulator: Emulator) -> None:
     sign_in = SignIn(google_emulator.app, REDIRECT, two_way=False)
     begun = sign_in.begin()
@@ -80,6 +81,7 @@ def test_a_code_is_worth_something_once(google_emulator: Emulator) -> None:
         sign_in.finish(answer, begun.state, begun.verifier)
 
 
+@pytest.mark.bar("S2")
 def test_a_code_is_worth_nothing_without_its_verifier(google_emulator: Emulator) -> None:
     sign_in = SignIn(google_emulator.app, REDIRECT, two_way=False)
     begun = sign_in.begin()
@@ -89,6 +91,7 @@ def test_a_code_is_worth_nothing_without_its_verifier(google_emulator: Emulator)
         sign_in.finish(answer, begun.state, sign_in.begin().verifier)
 
 
+@pytest.mark.bar("S2")
 def test_an_address_that_is_not_registered_is_refused(google_emulator: Emulator) -> None:
     begun = SignIn(google_emulator.app, "https://attacker.example/", two_way=False).begin()
 
@@ -268,6 +271,7 @@ def test_a_token_that_google_has_forgotten_is_revoked(google_server: ScriptedGoo
     assert [asked.path for asked in google_server.asked] == ["/revoke", "/revoke"]
 
 
+@pytest.mark.bar("S1")
 @pytest.mark.parametrize(
     ("two_way", "scopes"),
     [(False, {OWN_CALENDARS}), (True, {OWN_CALENDARS, BUSY_TIMES, CALENDAR_NAMES})],
@@ -293,6 +297,7 @@ def test_no_more_is_asked_for_than_needed(*, two_way: bool, scopes: set[str]) ->
     }
 
 
+@pytest.mark.bar("S2")
 def test_what_is_kept_meanwhile_is_in_no_text_of_ours() -> None:
     sign_in = SignIn(App("practice.apps.example", "secret"), REDIRECT, two_way=True)
 

@@ -49,6 +49,7 @@ def lead(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]:
     return asked
 
 
+@pytest.mark.bar("I1")
 def test_a_server_that_is_allowed_is_called(listener: Scripted) -> None:
     with Guarded(LOOPBACK) as line:
         answer = line.ask("GET", f"{listener.url}cal?x=1", {"X-Test": "yes"})
@@ -58,6 +59,7 @@ def test_a_server_that_is_allowed_is_called(listener: Scripted) -> None:
     assert (asked.what, asked.headers["x-test"]) == ("GET /cal?x=1", "yes")
 
 
+@pytest.mark.bar("I1", "I2")
 @pytest.mark.parametrize(
     "host",
     [
@@ -81,6 +83,7 @@ def test_nobody_gets_to_this_computer_or_its_network(listener: Scripted, host: s
     assert listener.calls == 0
 
 
+@pytest.mark.bar("I1")
 @pytest.mark.parametrize(
     "url", ["file:///etc/passwd", "gopher://a.example/", "ftp://a.example/", "webcal://127.0.0.1/",
             "dict://a.example:11211/", "caldav.example.com", "https:///x", "https://a.example/ü",
@@ -93,6 +96,7 @@ def test_what_is_no_address_of_a_server_is_refused(url: str) -> None:
     assert str(refused.value) == NO_ADDRESS
 
 
+@pytest.mark.bar("I1")
 @pytest.mark.parametrize(
     "address",
     [
@@ -108,6 +112,7 @@ def test_these_addresses_are_not_public(address: str) -> None:
     assert not is_public(ip_address(address))
 
 
+@pytest.mark.bar("I1")
 @pytest.mark.parametrize(
     "address", ["8.8.8.8", "17.248.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1", "2a00::1"]
 )
@@ -115,6 +120,7 @@ def test_these_addresses_are_public(address: str) -> None:
     assert is_public(ip_address(address))
 
 
+@pytest.mark.bar("I1")
 @pytest.mark.parametrize(
     "addresses",
     [["127.0.0.1"], ["::ffff:127.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["2606:4700::1", "::1"],
@@ -133,6 +139,7 @@ def test_a_name_that_leads_to_a_private_address_is_not_called(
     assert (str(refused.value), listener.calls) == (UNREACHABLE, 0)
 
 
+@pytest.mark.bar("I1")
 def test_a_name_is_looked_up_once_and_what_was_looked_at_is_called(
     listener: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +152,7 @@ def test_a_name_is_looked_up_once_and_what_was_looked_at_is_called(
     assert listener.asked[0].headers["host"] == f"calendar.example.com:{listener.server_port}"
 
 
+@pytest.mark.bar("I1")
 def test_a_server_that_is_not_named_needs_https_and_its_usual_port(
     listener: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +165,7 @@ def test_a_server_that_is_not_named_needs_https_and_its_usual_port(
     assert listener.calls == 0
 
 
+@pytest.mark.bar("I1")
 def test_no_proxy_of_the_environment_is_used(
     listener: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +178,7 @@ def test_no_proxy_of_the_environment_is_used(
         assert (proxy.calls, listener.calls) == (0, 1)
 
 
+@pytest.mark.bar("I1", "I3")
 def test_a_redirect_is_told_and_not_followed(listener: Scripted) -> None:
     with (
         scripted(lambda asked: Reply(308, b"", {"Location": f"{listener.url}there"})) as front,
@@ -222,6 +232,7 @@ def test_words_of_a_server_that_no_header_can_hold_are_not_sent(
 # Answers without measure
 
 
+@pytest.mark.bar("I3")
 def test_an_answer_that_is_too_long_is_not_taken() -> None:
     with scripted(lambda asked: Reply(200, b"x" * 1000)) as server:
         with Guarded(LOOPBACK, longest=1000) as line:
@@ -230,6 +241,7 @@ def test_an_answer_that_is_too_long_is_not_taken() -> None:
             line.ask("GET", server.url)
 
 
+@pytest.mark.bar("I3")
 def test_fifty_megabytes_are_too_long() -> None:
     parts = (b"x" * 1_000_000 for _ in range(50))
     with (
@@ -242,6 +254,7 @@ def test_fifty_megabytes_are_too_long() -> None:
     assert len(list(parts)) > 0
 
 
+@pytest.mark.bar("I3")
 def test_an_answer_that_never_ends_is_cut_off() -> None:
     def drip(asked: Asked) -> Reply:
         def parts() -> Iterator[bytes]:
@@ -260,6 +273,7 @@ def test_an_answer_that_never_ends_is_cut_off() -> None:
     assert str(cut.value) == UNREACHABLE
 
 
+@pytest.mark.bar("I3")
 def test_silence_is_waited_for_only_so_long() -> None:
     def silent(asked: Asked) -> Reply:
         server.over.wait(30)
@@ -273,6 +287,7 @@ def test_silence_is_waited_for_only_so_long() -> None:
         line.ask("GET", server.url)
 
 
+@pytest.mark.bar("I3", "I5")
 def test_an_answer_that_breaks_off_is_none() -> None:
     with (
         scripted(lambda asked: Reply(200, b"half", promised=8)) as server,
@@ -282,6 +297,7 @@ def test_an_answer_that_breaks_off_is_none() -> None:
         line.ask("GET", server.url)
 
 
+@pytest.mark.bar("I3")
 def test_a_compressed_answer_is_not_unpacked() -> None:
     bomb = gzip.compress(b"x" * 1_000_000)
     with (
@@ -305,6 +321,7 @@ def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
     return made
 
 
+@pytest.mark.bar("I1")
 def test_a_certificate_is_verified_for_the_name_that_is_called(authority: Authority) -> None:
     with scripted(hello, tls=authority.context("localhost")) as server:
         with Guarded(LOOPBACK) as line:

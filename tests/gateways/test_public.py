@@ -26,6 +26,7 @@ def test_apps_that_take_webcal_for_http_call_the_port_that_is_named(
     assert Public(url, 1)._plain_port == plain_port
 
 
+@pytest.mark.bar("I2")
 @pytest.mark.parametrize(
     ("error", "trouble"),
     [
@@ -44,6 +45,7 @@ def test_what_goes_wrong_is_told_without_the_errors_words(
     assert public._silence(error) == Silence(trouble)
 
 
+@pytest.mark.bar("I3")
 def test_nobody_is_called_once_the_time_is_over() -> None:
     late = Public("http://127.0.0.1:1", 0)
 

@@ -71,6 +71,7 @@ def test_a_refusal_comes_through_with_its_sentence(name: str, sentence: str | No
     assert refusal(sample(name)) == here.value.sentence == (sentence or here.value.sentence)
 
 
+@pytest.mark.bar("I4", "I9")
 def test_a_file_that_is_too_large_starts_no_child(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere")
 
@@ -79,12 +80,14 @@ def test_a_file_that_is_too_large_starts_no_child(monkeypatch: pytest.MonkeyPatc
     )
 
 
+@pytest.mark.bar("I4")
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX")
 def test_a_child_that_takes_too_much_processor_time_is_ended_and_this_process_goes_on() -> None:
     assert refusal(LABORIOUS, cpu_seconds=1) == PAST_LIMITS
     assert read_in_child(sample("google-calendar.ics"), ZONE, TODAY).entries
 
 
+@pytest.mark.bar("I4")
 @pytest.mark.skipif(sys.platform != "linux", reason="the address space is limited on Linux")
 def test_a_child_that_takes_too_much_memory_is_ended_and_this_process_goes_on() -> None:
     lines = b"BEGIN:VCALENDAR\n" + b"X-A:\n" * 500_000 + b"END:VCALENDAR\n"
@@ -110,6 +113,7 @@ def interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Interpreter:
     return install
 
 
+@pytest.mark.bar("I4")
 def test_a_child_that_hangs_is_killed(interpreter: Interpreter, tmp_path: Path) -> None:
     interpreter(
         "import os, time\n"
@@ -122,6 +126,7 @@ def test_a_child_that_hangs_is_killed(interpreter: Interpreter, tmp_path: Path) 
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
+@pytest.mark.bar("I4")
 @pytest.mark.parametrize(
     "script",
     [
@@ -153,6 +158,7 @@ def test_a_child_that_cannot_be_started_is_not_the_files_fault(
         read_in_child(b"x", ZONE, TODAY)
 
 
+@pytest.mark.bar("I4", "O6")
 def test_a_child_knows_nothing_of_the_servers_environment(
     interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +192,7 @@ def test_a_child_loads_neither_the_web_framework_nor_the_database(
     assert modules.isdisjoint({"flask", "sqlalchemy", "sqlcipher3", "werkzeug", "huey"})
 
 
+@pytest.mark.bar("I4")
 def test_a_child_can_write_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entered = "from sync_ui.gateways.reader import answer\n"
     target = tmp_path / "written"

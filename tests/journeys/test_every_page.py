@@ -104,6 +104,7 @@ Start Date;Start Time;Minutes;Client;Title
 """
 
 
+@pytest.mark.bar("M6")
 def test_every_page_is_in_the_table(app: Flask) -> None:
     readable = {rule.endpoint for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())}
 
@@ -155,6 +156,7 @@ A_POOR_PAGE = """\
 """
 
 
+@pytest.mark.bar("M6")
 def test_a_poor_page_is_noticed(desktop: Page) -> None:
     desktop.set_content(A_POOR_PAGE)
     found = [wrong.partition(": ")[::2] for wrong in looks.wrongs(desktop)]
@@ -169,6 +171,7 @@ def test_a_poor_page_is_noticed(desktop: Page) -> None:
     ]
 
 
+@pytest.mark.bar("M6", "L10", "M4")
 @pytest.mark.parametrize("role", Role)
 def test_nothing_is_wrong_with_any_page_of(role: Role, page: Page) -> None:
     """SECURITY L10, among others: no page asks another host."""
@@ -186,6 +189,7 @@ def test_nothing_is_wrong_with_any_page_of(role: Role, page: Page) -> None:
     assert {address: wrongs for address, wrongs in found.items() if wrongs} == {}
 
 
+@pytest.mark.bar("M6", "L10")
 def test_nothing_is_wrong_with_the_pages_of_visitors_once_it_is_set_up(
     page: Page, practice_of_one: Product, open_page: OpenPage, faults: Faults
 ) -> None:
@@ -206,6 +210,7 @@ def test_nothing_is_wrong_with_the_pages_of_visitors_once_it_is_set_up(
     assert {address: wrongs for address, wrongs in found.items() if wrongs} == {}
 
 
+@pytest.mark.bar("M6")
 def test_nothing_is_wrong_with_what_opens_on_a_page(page: Page, faults: Faults) -> None:
     for provoked in ("404", "409", "422", "mailto:"):
         faults.forgive(provoked)

@@ -65,6 +65,7 @@ def page(attacked: Product, open_page: OpenPage) -> Page:
     return page
 
 
+@pytest.mark.bar("I6")
 def test_hostile_names_are_shown_as_text(
     page: Page, attacked: Product, open_page: OpenPage
 ) -> None:
@@ -113,6 +114,7 @@ def test_hostile_names_are_shown_as_text(
     assert {address: parts for address, parts in found.items() if parts} == {}
 
 
+@pytest.mark.bar("I6")
 def test_a_hostile_file_is_shown_as_text_before_and_after_it_is_imported(page: Page) -> None:
     page.goto("/import")
     page.get_by_label("Whose schedule").select_option("Anna Bergström")

@@ -151,6 +151,7 @@ def test_the_preview_and_the_sentence_follow_the_form_on_a_phone(
     assert links.read(IPHONE).body != before
 
 
+@pytest.mark.bar("L3")
 def test_a_lost_phone_is_cut_off_alone(demo: Product, clinician: str, open_page: OpenPage) -> None:
     page = open_page(base_url=demo.url, reduced_motion="reduce")
     links = open_links(page, demo, clinician)
@@ -217,6 +218,7 @@ def test_whoever_else_has_a_link_is_shut_out_and_a_note_is_drafted(
     assert links.read(IPHONE).titles() != [steps.NOTICE]
 
 
+@pytest.mark.bar("F3")
 def test_a_tightened_ceiling_holds_at_the_next_fetch_of_every_link(
     strict: Product, open_page: OpenPage
 ) -> None:

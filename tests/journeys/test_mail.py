@@ -27,6 +27,7 @@ def mailing(tmp_path: Path, post: Mailbox) -> Iterator[Product]:
     yield from running(product)
 
 
+@pytest.mark.bar("M1", "M2")
 def test_the_link_goes_to_ones_own_address_and_opens_the_phones_page(
     mailing: Product, post: Mailbox, open_page: OpenPage
 ) -> None:

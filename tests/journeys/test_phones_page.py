@@ -22,6 +22,7 @@ def code(demo: Product, clinician: str, open_page: OpenPage) -> str:
     return steps.draw_qr_code(page)
 
 
+@pytest.mark.bar("M3")
 def test_looking_does_not_spend_the_code_and_a_press_binds_it_to_its_browser(
     code: str, open_page: OpenPage, faults: Faults
 ) -> None:

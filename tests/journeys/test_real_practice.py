@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import Faults, OpenPage
@@ -88,6 +89,7 @@ def test_a_real_practice_is_set_up_and_its_schedule_imported(
     assert steps.previewed(unlu) == ["Z.O.", "M.", "Appointment"]
 
 
+@pytest.mark.bar("F3")
 def test_what_the_practice_does_not_allow_cannot_be_chosen(
     product: Product, open_page: OpenPage, faults: Faults
 ) -> None:

@@ -347,6 +347,7 @@ def test_a_stretch_is_booked_by_drawing_it(page: Page, monday: str) -> None:
     expect(dialog.get_by_label("Minutes")).to_have_value("90")
 
 
+@pytest.mark.bar("M6")
 def test_the_dialog_works_by_keyboard_alone(practice: Product, page: Page, monday: str) -> None:
     number = book(practice, f"{monday}T10:00")
     steps.sign_in(page, OWN)
@@ -475,6 +476,7 @@ def test_what_is_held_on_a_phone_can_be_dragged(
     expect(drawn(page, number)).to_contain_text("11:00 – 11:50 AM")
 
 
+@pytest.mark.bar("I6")
 def test_a_hostile_name_is_drawn_as_text(practice: Product, page: Page, monday: str) -> None:
     name = '"><img src=x onerror=alert(1)> Smith'
     number = book(practice, f"{monday}T10:00", client=name)
@@ -498,6 +500,7 @@ def test_nothing_is_wrong_with_the_view(page: Page, view: str) -> None:
     assert looks.wrongs(page) == []
 
 
+@pytest.mark.bar("M6")
 def test_nothing_is_wrong_with_what_opens_in_it(practice: Product, page: Page, monday: str) -> None:
     number = book(practice, f"{monday}T10:00")
     steps.sign_in(page, SCHEDULER)

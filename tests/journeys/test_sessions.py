@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser import OpenPage
@@ -9,6 +10,7 @@ from tests.journeys import steps
 from tests.journeys.product import Product
 
 
+@pytest.mark.bar("A2", "A3", "M5")
 def test_after_sign_out_neither_the_back_button_nor_a_copied_cookie_opens_anything(
     demo: Product, clinician: str, open_page: OpenPage
 ) -> None:
@@ -33,6 +35,7 @@ def test_after_sign_out_neither_the_back_button_nor_a_copied_cookie_opens_anythi
     expect(thief.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
+@pytest.mark.bar("D2", "D9")
 def test_a_killed_server_leaves_nobody_behind_and_forgets_nothing(
     product: Product, open_page: OpenPage
 ) -> None:

@@ -41,6 +41,7 @@ def test_full_names_leave_only_once_someone_has_confirmed(
     assert demo.read(link).titles_ahead()[:5] == full_names != initials
 
 
+@pytest.mark.bar("M6", "L3")
 def test_unticking_asks_before_it_turns_links_off_and_ticking_again_makes_a_new_one(
     demo: Product, page: Page
 ) -> None:
@@ -123,6 +124,7 @@ def test_everything_works_without_script(
     assert demo.read(new_link).titles() == [steps.NOTICE]
 
 
+@pytest.mark.bar("M6")
 def test_the_keyboard_is_enough(demo: Product, clinician: str, open_page: OpenPage) -> None:
     page = open_page(base_url=demo.url)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])

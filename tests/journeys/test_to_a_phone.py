@@ -4,6 +4,7 @@ import re
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import PHONE, Faults, OpenPage
@@ -13,6 +14,7 @@ from tests.journeys.product import Product, until
 DEMO_ZONE = ZoneInfo("America/New_York")
 
 
+@pytest.mark.bar("M4")
 def test_from_set_up_to_a_subscribed_phone(
     product: Product, open_page: OpenPage, faults: Faults
 ) -> None:

@@ -16,6 +16,7 @@ from sync_ui.services import practice as practices
 from tests.practice import Practice as People
 
 
+@pytest.mark.bar("D1")
 def test_twelve_writers_at_once_lose_nothing(app: Flask) -> None:
     def count_up() -> None:
         with app.app_context():
@@ -34,6 +35,7 @@ def test_twelve_writers_at_once_lose_nothing(app: Flask) -> None:
     assert db.session.get_one(Practice, 1).days_back == before + 120
 
 
+@pytest.mark.bar("D1")
 def test_what_was_read_before_is_read_again_inside_a_transaction(app: Flask) -> None:
     ours = db.session.get_one(Practice, 1)
     assert ours.name == "My practice"
@@ -51,6 +53,7 @@ def test_what_was_read_before_is_read_again_inside_a_transaction(app: Flask) -> 
         assert ours.name == "Theirs"
 
 
+@pytest.mark.bar("D2")
 def test_a_use_case_that_fails_leaves_nothing(app: Flask) -> None:
     def fail() -> None:
         with transaction() as session:
@@ -69,6 +72,7 @@ def test_a_use_case_inside_another_is_a_mistake(app: Flask) -> None:
         pass
 
 
+@pytest.mark.bar("L14")
 def test_reading_transactions_cannot_write(app: Flask) -> None:
     db.session.scalar(select(Practice.id))
     with pytest.raises(RuntimeError, match="transaction"):
@@ -76,6 +80,7 @@ def test_reading_transactions_cannot_write(app: Flask) -> None:
     db.session.rollback()
 
 
+@pytest.mark.bar("L5")
 def test_nothing_in_the_file_can_be_read_without_its_key(app: Flask, data_dir: Path) -> None:
     with transaction() as session:
         session.get_one(Practice, 1).name = "Willow Lane"
@@ -99,6 +104,7 @@ def test_a_second_start_finds_everything_as_it_was(config: Config) -> None:
         assert (config.data_dir / name).stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.bar("L6", "O6")
 @pytest.mark.parametrize("name", ["database.key", "token.key", "secret.key"])
 @pytest.mark.parametrize("content", [None, "", "abc", "g" * 64, "ab" * 31])
 def test_a_missing_short_or_damaged_key_refuses_to_start(
@@ -116,6 +122,7 @@ def test_a_missing_short_or_damaged_key_refuses_to_start(
     assert path.exists() == (content is not None)
 
 
+@pytest.mark.bar("L6", "D5")
 @pytest.mark.parametrize("name", ["database.key", "token.key", "secret.key"])
 def test_the_key_of_another_installation_refuses_to_start(config: Config, name: str) -> None:
     """SECURITY L6."""
@@ -125,6 +132,7 @@ def test_the_key_of_another_installation_refuses_to_start(config: Config, name: 
         prepare(config)
 
 
+@pytest.mark.bar("D4")
 def test_an_sqlite_that_can_corrupt_data_is_refused() -> None:
     refuse_old_sqlite(OLDEST_SQLITE)
 
@@ -132,6 +140,7 @@ def test_an_sqlite_that_can_corrupt_data_is_refused() -> None:
         refuse_old_sqlite((3, 51, 2))
 
 
+@pytest.mark.bar("D8")
 def test_a_second_server_on_the_same_directory_is_refused(config: Config) -> None:
     with hold(config.data_dir), pytest.raises(CannotStart), hold(config.data_dir):
         pass
@@ -140,6 +149,7 @@ def test_a_second_server_on_the_same_directory_is_refused(config: Config) -> Non
         pass
 
 
+@pytest.mark.bar("B5")
 def test_a_database_of_a_newer_version_is_refused(app: Flask, config: Config) -> None:
     with transaction() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
@@ -148,6 +158,7 @@ def test_a_database_of_a_newer_version_is_refused(app: Flask, config: Config) ->
         prepare(config)
 
 
+@pytest.mark.bar("D5")
 def test_a_damaged_file_is_refused(config: Config) -> None:
     path = config.data_dir / "sync.db"
     path.write_bytes(bytes(4096) + path.read_bytes()[4096:])
@@ -183,6 +194,7 @@ def test_a_database_server_that_does_not_answer_is_one_sentence(config: Config) 
         prepare(replace(config, database_url=url))
 
 
+@pytest.mark.bar("L4")
 def test_an_old_copy_of_the_database_revives_no_key(config: Config, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(config.data_dir, copy)
@@ -203,6 +215,7 @@ def test_a_key_with_wider_rights_is_its_owners_alone_again(config: Config) -> No
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.bar("D3")
 def test_a_directory_that_cannot_be_written_to_is_one_sentence(config: Config) -> None:
     lock = config.data_dir / "prepare.lock"
     lock.unlink()
@@ -212,6 +225,7 @@ def test_a_directory_that_cannot_be_written_to_is_one_sentence(config: Config) -
         prepare(config)
 
 
+@pytest.mark.bar("D3")
 def test_a_full_disk_changes_nothing_and_says_so(app: Flask, practice: People) -> None:
     """D7: SQLite is allowed no page more than it has."""
     pages = db.session.scalar(text("PRAGMA page_count"))

@@ -13,6 +13,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "revoked.log"
 
 
+@pytest.mark.bar("L3")
 def test_what_one_process_adds_another_knows(path: Path) -> None:
     one, other = Journal(path), Journal(path)
     assert ("a" * 64 in other) is False
@@ -34,12 +35,14 @@ def test_a_token_dies_once(path: Path) -> None:
     ]
 
 
+@pytest.mark.bar("L4")
 def test_two_journals_put_together_keep_the_first_death(path: Path) -> None:
     path.write_text(f"{'a' * 64} {DIED.isoformat()}\n{'a' * 64} 2027-01-01T00:00:00+00:00\n")
 
     assert Journal(path).died_at("a" * 64) == DIED
 
 
+@pytest.mark.bar("L4")
 @pytest.mark.parametrize("cut", ["", " ", " 2026-11-2", " 2026-11-23T17:00:00"])
 def test_a_line_cut_short_kills_its_token_all_the_same(path: Path, cut: str) -> None:
     path.write_text(f"{'a' * 64}{cut}")
@@ -59,6 +62,7 @@ def test_a_damaged_line_costs_itself_alone(path: Path) -> None:
     assert Journal(path).died_at("a" * 64) == DIED
 
 
+@pytest.mark.bar("L3")
 def test_what_was_known_stays_known_when_the_file_cannot_be_read(
     path: Path,
 ) -> None:

@@ -67,6 +67,7 @@ def test_the_second_upgrade_changes_nothing(engine: Engine) -> None:
     assert written == []
 
 
+@pytest.mark.bar("B4")
 def test_no_table_is_rebuilt_under_a_live_cascade(sqlcipher: Engine) -> None:
     """Also on connections that were made, with foreign keys on, before the migration."""
     database.check_opens(sqlcipher)
@@ -141,6 +142,7 @@ def _stored(value: object, connection: Connection) -> object:
     return value
 
 
+@pytest.mark.bar("B4")
 def test_a_schedule_of_the_first_version_is_kept_whole(engine: Engine) -> None:
     with engine.connect().execution_options(writing=True) as connection, connection.begin():
         upgrade_to(connection, "0001")

@@ -18,6 +18,7 @@ def sign_in(email: str = "unlu@example.com", password: str = PASSWORD) -> str:
     return signing.sign_in(email, password, NETWORK)
 
 
+@pytest.mark.bar("A4")
 def test_a_session_opens_with_its_secret_and_is_stored_by_digest_only(practice: Practice) -> None:
     secret = sign_in("  UNLU@example.com ")
 
@@ -27,6 +28,7 @@ def test_a_session_opens_with_its_secret_and_is_stored_by_digest_only(practice: 
     assert secret not in str(list(db.session.execute(select(Session.__table__))))
 
 
+@pytest.mark.bar("A6")
 def test_unknown_wrong_and_disabled_get_the_same_sentence(practice: Practice) -> None:
     assert practice.anna.user_id is not None
     accounts.disable_user(practice.ada, practice.anna.user_id)
@@ -43,6 +45,7 @@ def test_unknown_wrong_and_disabled_get_the_same_sentence(practice: Practice) ->
     assert len(said) == 1
 
 
+@pytest.mark.bar("A6")
 def test_guessing_is_slowed_and_others_are_not_locked_out(practice: Practice, now: Clock) -> None:
     for _ in range(signing.FREE_FAILURES):
         with pytest.raises(Invalid):
@@ -57,6 +60,7 @@ def test_guessing_is_slowed_and_others_are_not_locked_out(practice: Practice, no
     assert sign_in()
 
 
+@pytest.mark.bar("A2")
 def test_a_copied_cookie_dies_at_sign_out(practice: Practice) -> None:
     secret = sign_in()
 
@@ -65,6 +69,7 @@ def test_a_copied_cookie_dies_at_sign_out(practice: Practice) -> None:
     assert sessions.signed_in(secret) is None
 
 
+@pytest.mark.bar("A3", "D7")
 def test_idle_and_old_sessions_are_over(practice: Practice, now: Clock) -> None:
     secret = sign_in()
     now.move(minutes=15)
@@ -81,6 +86,7 @@ def test_idle_and_old_sessions_are_over(practice: Practice, now: Clock) -> None:
     assert sessions.signed_in(busy) is None
 
 
+@pytest.mark.bar("A2")
 def test_a_new_password_ends_every_session(practice: Practice) -> None:
     before = [sign_in(), sign_in()]
 
@@ -92,6 +98,7 @@ def test_a_new_password_ends_every_session(practice: Practice) -> None:
     assert sign_in(password="another long password")
 
 
+@pytest.mark.bar("A9")
 def test_the_current_password_is_asked_for(practice: Practice) -> None:
     with pytest.raises(Invalid):
         accounts.change_own_password(practice.unlu, "wrong password, alas", "another long password")
@@ -99,6 +106,7 @@ def test_the_current_password_is_asked_for(practice: Practice) -> None:
     assert sign_in()
 
 
+@pytest.mark.bar("A2", "Z3")
 def test_a_disabled_user_is_out_at_once_and_can_come_back(practice: Practice) -> None:
     secret = sign_in()
     assert practice.unlu.user_id is not None
@@ -111,6 +119,7 @@ def test_a_disabled_user_is_out_at_once_and_can_come_back(practice: Practice) ->
     assert sign_in()
 
 
+@pytest.mark.bar("Z4")
 def test_the_last_administrator_stays(practice: Practice) -> None:
     assert practice.ada.user_id is not None
     with pytest.raises(Refused):
@@ -119,6 +128,7 @@ def test_the_last_administrator_stays(practice: Practice) -> None:
         accounts.change_user(practice.ada, practice.ada.user_id, name="Ada", role=Role.CLINICIAN)
 
 
+@pytest.mark.bar("Z4")
 def test_two_administrators_cannot_remove_each_other_at_once(
     app: Flask, practice: Practice
 ) -> None:
@@ -182,6 +192,7 @@ def test_a_scheduler_is_no_clinician(practice: Practice) -> None:
         accounts.clinician_by_email("sam@example.com")
 
 
+@pytest.mark.bar("A1")
 @pytest.mark.parametrize(
     "password",
     ["fourteen chars", "a" * 40, "unlu@example.com", "x" * 257, ""],
@@ -191,11 +202,13 @@ def test_a_weak_password_is_refused(password: str) -> None:
         passwords.checked(password, "unlu@example.com")
 
 
+@pytest.mark.bar("A1")
 @pytest.mark.parametrize("password", ["fifteen letters", "пароль из слов!!", " spaces are fine "])
 def test_a_long_password_of_any_letters_is_taken_as_it_is(password: str) -> None:
     assert passwords.checked(password) == password
 
 
+@pytest.mark.bar("M1")
 @pytest.mark.parametrize(
     "email",
     ["", "anna", "anna@", "a@b@c", "anna@example.com\r\nBcc: x@y.example", "a@x.com, b@x.com"],

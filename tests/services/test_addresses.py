@@ -65,6 +65,7 @@ def test_a_fresh_address_works_at_once_and_the_old_one_until_its_grace_is_over(
     assert links.expire(WORKER) == 0
 
 
+@pytest.mark.bar("L3", "D9")
 def test_no_worker_is_needed_to_end_a_grace_or_a_life(
     practice: Practice, book: Book, now: Clock
 ) -> None:
@@ -135,6 +136,7 @@ ENDS: dict[str, Callable[[Practice, Link], object]] = {
 }
 
 
+@pytest.mark.bar("L3")
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_while_a_grace_runs_taking_access_back_kills_every_address_at_once(
     practice: Practice, book: Book, end: Callable[[Practice, Link], object]
@@ -154,6 +156,7 @@ def test_while_a_grace_runs_taking_access_back_kills_every_address_at_once(
     assert all(known.retired_at and known.sealed is None for known in link.tokens[:3])
 
 
+@pytest.mark.bar("L3")
 def test_allowing_again_revives_no_address(practice: Practice, book: Book) -> None:
     """L3."""
     book(practice.jane)
@@ -166,6 +169,7 @@ def test_allowing_again_revives_no_address(practice: Practice, book: Book) -> No
     assert shows(*old, new) == [NOTICE, NOTICE, ["J.S."]]
 
 
+@pytest.mark.bar("L4")
 def test_an_old_copy_of_the_database_revives_no_address(
     practice: Practice, book: Book, now: Clock
 ) -> None:
@@ -317,6 +321,7 @@ def test_the_earlier_end_counts(practice: Practice) -> None:
     assert links.ends_at(link) == soon
 
 
+@pytest.mark.bar("Z1")
 def test_a_clinician_renews_no_link_of_a_colleague(practice: Practice) -> None:
     annas = links.allow(practice.anna, practice.annas_calendar)
 

@@ -68,6 +68,7 @@ def test_a_cancelled_appointment_clashes_with_nothing(practice: Practice, book: 
     assert appointments.create(practice.unlu, practice.unlu.clinician_id, plan()).id
 
 
+@pytest.mark.bar("F5")
 def test_a_change_keeps_the_uid_and_raises_the_revision(practice: Practice, book: Book) -> None:
     before = book(practice.jane)
     uid, revision = before.uid, before.revision
@@ -78,6 +79,7 @@ def test_a_change_keeps_the_uid_and_raises_the_revision(practice: Practice, book
     assert (after.starts_local.hour, after.clients) == (14, [])
 
 
+@pytest.mark.bar("D1")
 def test_the_second_of_two_editors_is_told(practice: Practice, book: Book) -> None:
     found = book(practice.jane)
     drawn_from = found.revision
@@ -100,6 +102,7 @@ def test_cancelling_twice_changes_nothing_the_second_time(practice: Practice, bo
     assert (again.status, again.revision) == (Status.LATE_CANCELLED, revision)
 
 
+@pytest.mark.bar("Z1", "Z5")
 def test_another_clinicians_appointment_is_not_found(practice: Practice, book: Book) -> None:
     annas = book(practice.zoe, actor=practice.anna)
 
@@ -148,6 +151,7 @@ def test_an_appointment_in_the_odd_hour_lasts_as_long_as_it_says(
     assert tuple(f"{moment:%H:%M}" for moment in found) == moments
 
 
+@pytest.mark.bar("Z6")
 def test_fifty_simultaneous_bookings_of_one_slot_make_one(app: Flask, practice: Practice) -> None:
     """Fifty browsers, sixteen of them at a time, as many as the server has threads."""
     assert practice.unlu.clinician_id is not None

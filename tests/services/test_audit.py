@@ -308,6 +308,7 @@ def entries() -> int:
     return db.session.scalar(select(func.count(AuditEntry.id))) or 0
 
 
+@pytest.mark.bar("O1")
 @pytest.mark.parametrize("name", USES)
 def test_every_change_writes_one_entry(practice: Practice, book: Book, name: str) -> None:
     lead_up, use, action = USES[name]
@@ -324,6 +325,7 @@ def test_every_change_writes_one_entry(practice: Practice, book: Book, name: str
     assert [word for word in ("canary", "jane", "smith", "@", PASSWORD) if word in said] == []
 
 
+@pytest.mark.bar("O1")
 def test_a_refused_change_writes_none(practice: Practice, book: Book) -> None:
     book(practice.jane)
     before = entries()

@@ -122,6 +122,7 @@ def test_a_holiday_asks_except_for_time_off(practice: Practice) -> None:
     assert clashes.found(practice.sam, the_next_day, unlus(practice)) == []
 
 
+@pytest.mark.bar("Z5")
 def test_a_clinician_learns_no_name_from_anothers_schedule(practice: Practice, book: Book) -> None:
     booked = book(practice.zoe, actor=practice.anna, location="Room 2")
     make_a_room(practice, "Room 2")
@@ -136,6 +137,7 @@ def test_a_clinician_learns_no_name_from_anothers_schedule(practice: Practice, b
     assert [(c.taken, c.what, c.appointment_id) for c in for_unlu] == [(Taken.CLIENT, "", None)]
 
 
+@pytest.mark.bar("Z5")
 def test_a_clinician_learns_no_times_from_anothers_schedule(practice: Practice, book: Book) -> None:
     booked = book(practice.zoe, actor=practice.anna, at="2026-11-25 09:00")
     long = plan(practice.zoe, minutes=7 * 24 * 60)

@@ -25,6 +25,7 @@ def change(practice: Practice, client_id: int, **other: object) -> Client:
     return clients.change(practice.sam, client_id, **(now | other))  # type: ignore[arg-type]
 
 
+@pytest.mark.bar("Z1")
 def test_a_clinician_knows_of_own_clients_only(practice: Practice, book: Book) -> None:
     book(practice.jane)
     appointments.cancel(practice.anna, book(practice.zoe, actor=practice.anna).id)
@@ -59,6 +60,7 @@ def test_search_finds_any_name_or_id_and_nothing_by_wildcards(
     assert names(practice.sam, search) == found
 
 
+@pytest.mark.bar("Z5")
 def test_search_tells_a_clinician_nothing_of_others(practice: Practice, book: Book) -> None:
     book(practice.zoe, actor=practice.anna)
     assert names(practice.anna, "Zoë") == ["Zoë O'Brien-García"]

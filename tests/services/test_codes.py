@@ -16,6 +16,7 @@ def own_link(practice: Practice) -> Link:
     return links.allow(practice.unlu, practice.unlus_calendar)
 
 
+@pytest.mark.bar("M3")
 def test_a_look_shows_the_calendars_name_and_no_address(practice: Practice) -> None:
     text, _ = codes.make(practice.unlu, own_link(practice).id)
 
@@ -34,6 +35,7 @@ def test_a_code_survives_mail_and_hand(practice: Practice, spelling: Callable[[s
     assert codes.spend(spelling(text), None)[0].address is not None
 
 
+@pytest.mark.bar("L1")
 def test_a_links_token_is_no_code(practice: Practice) -> None:
     address = links.address(own_link(practice)) or ""
     codes.make(practice.unlu, own_link(practice).id)
@@ -58,6 +60,7 @@ def end_by_disabling_the_user(practice: Practice, link: Link) -> None:
     accounts.disable_user(practice.ada, practice.unlu.user_id or 0)
 
 
+@pytest.mark.bar("M3")
 @pytest.mark.parametrize(
     "end", [end_by_reset, end_by_reset_all, end_by_disabling, end_by_disabling_the_user]
 )
@@ -101,6 +104,7 @@ def test_one_browser_can_open_two_codes_and_load_both_again(practice: Practice) 
         codes.look_at(first, "2" * 26)
 
 
+@pytest.mark.bar("M3")
 def test_a_late_code_opens_nothing(practice: Practice, now: Clock) -> None:
     text, _ = codes.make(practice.unlu, own_link(practice).id)
     now.move(minutes=9, seconds=59)
@@ -120,6 +124,7 @@ def test_a_dead_link_gets_no_code(practice: Practice) -> None:
         codes.make(practice.unlu, link.id)
 
 
+@pytest.mark.bar("L5", "M3")
 def test_neither_database_nor_audit_knows_a_codes_text(practice: Practice) -> None:
     text, _ = codes.make(practice.unlu, own_link(practice).id)
     _, browser = codes.spend(text, None)

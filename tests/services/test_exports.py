@@ -202,6 +202,7 @@ WALLS = st.builds(
 )
 
 
+@pytest.mark.bar("I8")
 @given(
     starts=WALLS,
     minutes=st.integers(5, 1500),
@@ -265,6 +266,7 @@ def test_a_span_holds_its_days_and_no_others(practice: Practice, book: Book) -> 
     assert [row["Start Date"] for row in found] == ["2026-11-24", "2026-11-25"]
 
 
+@pytest.mark.bar("I8")
 def test_a_formula_in_a_name_stays_text(practice: Practice, book: Book) -> None:
     first_name = '=HYPERLINK("http://example.com")'
     client = clients.create(practice.sam, first_name=first_name, last_name="-1")
@@ -293,6 +295,7 @@ def test_private_notes_are_left_out_unless_asked_for(practice: Practice, book: B
         assert b"Do not call" not in export(practice.unlu, without)
 
 
+@pytest.mark.bar("Z1")
 def test_a_clinician_exports_the_own_schedule_only(practice: Practice, book: Book) -> None:
     book(practice.jane)
     book(practice.zoe, actor=practice.anna)
@@ -347,6 +350,7 @@ def test_a_calendar_holds_full_names_and_says_what_was_cancelled(
     assert (events[2].start, events[2].end) == (date(2026, 11, 26), date(2026, 11, 27))
 
 
+@pytest.mark.bar("O1", "O3")
 def test_every_export_is_in_the_audit_without_a_name(practice: Practice, book: Book) -> None:
     book(practice.jane)
 

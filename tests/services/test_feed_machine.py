@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -499,6 +500,7 @@ def told(body: bytes) -> list[tuple[Any, ...]]:
     )
 
 
+@pytest.mark.bar("F6", "L3", "F1")
 def test_feeds_tell_no_lie_whatever_happens(empty_installation: Path) -> None:
     """L1, L3, L13, F1, F3, F5 and F6 in one."""
 

@@ -205,6 +205,7 @@ def shared(practice: Practice, book: Book) -> Appointment:
     return book(practice.jane)
 
 
+@pytest.mark.bar("F6")
 @pytest.mark.parametrize("change", CHANGES)
 def test_after_every_change_a_reader_gets_the_new_feed(
     practice: Practice, shared: Appointment, now: Clock, change: str
@@ -230,6 +231,7 @@ def test_after_every_change_a_reader_gets_the_new_feed(
     assert feeds.read(token) == after
 
 
+@pytest.mark.bar("F5")
 @pytest.mark.parametrize("change", CHANGES)
 def test_whatever_changes_keeps_its_uid_and_raises_sequence_and_stamp(
     practice: Practice, shared: Appointment, now: Clock, change: str
@@ -292,6 +294,7 @@ def test_a_colleagues_change_leaves_a_feed_as_it_is(
     assert feeds.read(token) == before
 
 
+@pytest.mark.bar("F6")
 def test_local_midnight_moves_the_window_and_both_validators(
     practice: Practice, shared: Appointment, now: Clock
 ) -> None:
@@ -323,6 +326,7 @@ def test_the_window_ends_at_the_midnight_after_its_last_day(
     assert summaries(feeds.read(token)) == ["M.S.", "M.S."]
 
 
+@pytest.mark.bar("F6")
 def test_two_changes_within_one_second_are_two_changes(
     practice: Practice, shared: Appointment, now: Clock
 ) -> None:
@@ -340,6 +344,7 @@ def test_two_changes_within_one_second_are_two_changes(
     assert second.last_modified == first.last_modified + timedelta(seconds=1)
 
 
+@pytest.mark.bar("F6", "D7")
 def test_a_clock_that_steps_back_hides_no_change(
     practice: Practice, shared: Appointment, now: Clock
 ) -> None:
@@ -358,6 +363,7 @@ def test_a_clock_that_steps_back_hides_no_change(
     assert after.last_modified > before.last_modified
 
 
+@pytest.mark.bar("F6", "L4")
 def test_after_a_restored_copy_another_content_never_has_the_same_tag(
     practice: Practice, shared: Appointment, now: Clock
 ) -> None:
@@ -401,6 +407,7 @@ def test_two_fetches_a_minute_apart_give_the_same_bytes(
     assert feeds.read(token) == first
 
 
+@pytest.mark.bar("F8")
 def test_cancelled_and_late_cancelled_leave_and_a_no_show_stays(
     practice: Practice, book: Book
 ) -> None:
@@ -417,6 +424,7 @@ def test_cancelled_and_late_cancelled_leave_and_a_no_show_stays(
     assert summaries(feeds.read(token)) == ["J.S."]
 
 
+@pytest.mark.bar("F8")
 def test_ten_o_clock_stays_ten_o_clock_across_daylight_saving(
     practice: Practice, book: Book
 ) -> None:
@@ -435,6 +443,7 @@ def test_ten_o_clock_stays_ten_o_clock_across_daylight_saving(
     ]
 
 
+@pytest.mark.bar("F8")
 def test_a_day_off_is_a_day_also_where_it_has_25_hours(practice: Practice, book: Book) -> None:
     book(at="2026-11-01 00:00", minutes=24 * 60, kind=Kind.TIME_OFF, all_day=True)
     token = token_of(links.allow(practice.unlu, practice.unlus_calendar))
@@ -444,6 +453,7 @@ def test_a_day_off_is_a_day_also_where_it_has_25_hours(practice: Practice, book:
     assert (event["DTSTART"].dt, event["DTEND"].dt) == (date(2026, 11, 1), date(2026, 11, 2))
 
 
+@pytest.mark.bar("F3")
 def test_the_ceiling_holds_for_links_that_exist(
     practice: Practice, shared: Appointment, now: Clock
 ) -> None:
@@ -460,6 +470,7 @@ def test_the_ceiling_holds_for_links_that_exist(
     assert summaries(feeds.read(token_of(link)))[1] == "Jane Smith"
 
 
+@pytest.mark.bar("F3")
 def test_a_clients_ceiling_holds_for_both_of_a_couple(practice: Practice, book: Book) -> None:
     book(practice.jane, practice.mark)
     book(practice.mark, at="2026-11-25 10:00")
@@ -526,6 +537,7 @@ def test_the_preview_is_the_feeds_next_five(
     assert len(previewed) == 5
 
 
+@pytest.mark.bar("L3")
 def test_a_reset_wipes_the_old_link_and_the_new_one_goes_on(
     practice: Practice, shared: Appointment, now: Clock
 ) -> None:
@@ -553,6 +565,7 @@ ENDINGS: dict[str, Callable[[Practice, Link, Clock], object]] = {
 }
 
 
+@pytest.mark.bar("L15")
 @pytest.mark.parametrize("how", ENDINGS)
 def test_a_dead_link_serves_the_notice_for_thirty_days_and_then_410(
     practice: Practice, shared: Appointment, now: Clock, how: str
@@ -614,6 +627,7 @@ def test_a_new_zone_changes_the_notice(practice: Practice, now: Clock) -> None:
     assert feeds.read(token).body != before.body
 
 
+@pytest.mark.bar("D7", "L3")
 def test_a_clock_that_steps_back_revives_no_link(practice: Practice, now: Clock) -> None:
     link = links.allow(practice.unlu, practice.unlus_calendar)
     token = token_of(link)
@@ -625,6 +639,7 @@ def test_a_clock_that_steps_back_revives_no_link(practice: Practice, now: Clock)
     assert summaries(feeds.read(token)) == [NOTICE]
 
 
+@pytest.mark.bar("L4")
 def test_the_journal_kills_a_token_that_an_old_copy_of_the_database_revives(
     practice: Practice, shared: Appointment, now: Clock
 ) -> None:
@@ -643,6 +658,7 @@ def test_the_journal_kills_a_token_that_an_old_copy_of_the_database_revives(
     assert feeds.read(token).status == 410
 
 
+@pytest.mark.bar("L4")
 def test_without_the_journal_the_old_copy_would_revive_it(
     practice: Practice, shared: Appointment, now: Clock
 ) -> None:
@@ -682,6 +698,7 @@ def out_of_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(db.session, "execute", fail)
 
 
+@pytest.mark.bar("F7")
 def test_when_the_database_fails_the_last_good_body_is_served(
     practice: Practice, shared: Appointment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -694,6 +711,7 @@ def test_when_the_database_fails_the_last_good_body_is_served(
     assert feeds.read(token) == before
 
 
+@pytest.mark.bar("F7")
 def test_without_a_last_good_body_a_reader_is_told_to_come_again(
     practice: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -705,6 +723,7 @@ def test_without_a_last_good_body_a_reader_is_told_to_come_again(
         feeds.read(token)
 
 
+@pytest.mark.bar("F7", "L3")
 def test_a_dead_links_last_good_body_is_never_served(
     practice: Practice, now: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -731,6 +750,7 @@ def test_a_dead_links_last_good_body_is_never_served(
             feeds.read(token)
 
 
+@pytest.mark.bar("O9", "F9")
 def test_what_is_in_memory_is_bounded_and_the_least_used_goes_first() -> None:
     memory = Memory[str](most_bytes=10)
     for name in ("a", "b", "c"):
@@ -745,6 +765,7 @@ def test_what_is_in_memory_is_bounded_and_the_least_used_goes_first() -> None:
     assert [memory.get(name) for name in ("a", "c", "d", "large")] == [None] * 4
 
 
+@pytest.mark.bar("F7")
 def test_a_large_feed_is_whole(practice: Practice, app: Flask) -> None:
     """Nothing is left out to make a feed smaller."""
     with transaction() as session:

@@ -145,6 +145,7 @@ def test_the_command_takes_each_unknown_title_for_a_client(
     assert db.session.scalars(select(Appointment)).one().kind is Kind.SESSION
 
 
+@pytest.mark.bar("I8")
 def test_importing_twice_changes_nothing(bring_in: Callable[..., Preview]) -> None:
     bring_in(PAULA, STAFF, WEEKLY, MOVED, CANCELLED)
     before = everything()
@@ -318,6 +319,7 @@ def test_an_address_that_is_no_place_of_the_practice_stays_in_the_note(
     assert [(row.location, row.note) for row in found] == list(places.values())
 
 
+@pytest.mark.bar("I8")
 def test_a_wrong_row_stops_the_import_until_it_is_left_out(
     bring_in: Callable[..., Preview], practice: People
 ) -> None:
@@ -365,6 +367,7 @@ def test_a_look_changes_nothing(practice: People) -> None:
     assert db.session.scalar(select(func.count(AuditEntry.id))) == 0
 
 
+@pytest.mark.bar("O1", "O3")
 def test_an_import_writes_one_audit_row_without_names(bring_in: Callable[..., Preview]) -> None:
     bring_in(PAULA, WEEKLY)
 
@@ -400,6 +403,7 @@ def test_clinicians_do_not_import_and_strangers_find_no_upload(practice: People)
     assert db.session.scalar(select(func.count(ImportFile.id))) == 0
 
 
+@pytest.mark.bar("I5", "I9")
 def test_a_login_page_instead_of_a_calendar_is_one_sentence(
     bring_in: Callable[..., Preview], app: Flask
 ) -> None:

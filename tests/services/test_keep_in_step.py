@@ -49,6 +49,7 @@ def statuses() -> list[str]:
     return [status.value for _, _, status in schedule()]
 
 
+@pytest.mark.bar("I5")
 def test_a_row_that_vanished_is_told_and_stays(practice: People, bring_in: BringIn) -> None:
     bring_in(data=TABLE)
 

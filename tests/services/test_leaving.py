@@ -26,6 +26,7 @@ def test_who_leaves_ends_only_own_and_made_links(practice: Practice) -> None:
     assert states(desk, own, mine, for_anna) == ["live", "live", "disabled", "disabled"]
 
 
+@pytest.mark.bar("L13")
 def test_who_becomes_a_clinician_keeps_only_own_links(practice: Practice) -> None:
     sam = practice.sam.user_id or 0
     accounts.change_user(
@@ -74,6 +75,7 @@ def opens(code: str) -> bool:
     return True
 
 
+@pytest.mark.bar("Z3")
 def test_codes_that_a_leaver_drew_for_colleagues_open_nothing(practice: Practice) -> None:
     """SECURITY Z3: a code in the leaver's own mailbox would hand over a link that goes on."""
     annas = links.create(practice.anna, practice.annas_calendar, "Phone", DisplayMode.BUSY)
@@ -94,6 +96,7 @@ def test_codes_that_a_leaver_drew_for_colleagues_open_nothing(practice: Practice
     assert opens(annas_own)
 
 
+@pytest.mark.bar("Z3")
 def test_codes_that_others_drew_for_a_leavers_calendar_open_nothing(practice: Practice) -> None:
     """SECURITY Z3, L13."""
     annas = links.create(practice.sam, practice.annas_calendar, "Tablet", DisplayMode.BUSY)
@@ -124,6 +127,7 @@ def test_codes_out_of_reach_of_a_new_role_open_nothing(practice: Practice) -> No
     assert [opens(code) for code in (for_own, for_annas)] == [True, False]
 
 
+@pytest.mark.bar("Z3")
 def test_a_request_under_way_brings_whoever_was_put_out_no_new_secret(practice: Practice) -> None:
     """SECURITY Z3: the actor was let in just before."""
     annas = links.create(practice.sam, practice.annas_calendar, "Phone", DisplayMode.BUSY)

@@ -41,6 +41,7 @@ def live_tokens() -> int | None:
     return db.session.scalar(select(func.count(Token.id)).where(Token.retired_at.is_(None)))
 
 
+@pytest.mark.bar("L2")
 def test_nothing_exists_before_the_box_is_ticked(practice: Practice) -> None:
     """L2."""
     assert db.session.scalar(select(func.count(Link.id))) == 0
@@ -67,6 +68,7 @@ def lower_ceiling(practice: Practice, ceiling: DisplayMode) -> None:
     set_policy(practice, ceiling=ceiling)
 
 
+@pytest.mark.bar("L3")
 def test_unticking_ends_every_link_and_ticking_again_makes_a_new_one(
     practice: Practice, book: Book
 ) -> None:
@@ -83,6 +85,7 @@ def test_unticking_ends_every_link_and_ticking_again_makes_a_new_one(
     assert (summaries(feeds.read(new)), summaries(feeds.read(old))) == (["J.S."], NOTICE)
 
 
+@pytest.mark.bar("L3")
 def test_reset_kills_the_old_address_at_once_and_leaves_its_siblings(
     practice: Practice, book: Book
 ) -> None:
@@ -106,6 +109,7 @@ def test_reset_kills_the_old_address_at_once_and_leaves_its_siblings(
     assert summaries(feeds.read(new)) == summaries(feeds.read(sibling)) == ["J.S."]
 
 
+@pytest.mark.bar("L15")
 def test_the_notice_lasts_thirty_days_and_then_the_link_is_gone(
     practice: Practice, now: Clock
 ) -> None:
@@ -145,6 +149,7 @@ def test_a_link_expires_by_the_clock_even_if_no_worker_runs(
     assert (links.state(link), links.address(link)) == ("disabled", None)
 
 
+@pytest.mark.bar("L5")
 def test_a_dead_tokens_copy_is_dropped_and_journalled(practice: Practice) -> None:
     """L4."""
     link = links.allow(practice.unlu, practice.unlus_calendar)
@@ -170,6 +175,7 @@ def test_a_journal_that_missed_a_death_is_mended_by_the_worker(
     assert link.tokens[0].digest in current().journal
 
 
+@pytest.mark.bar("L5")
 def test_no_stored_bytes_open_a_feed(practice: Practice, app: Flask) -> None:
     """L5."""
     link = links.allow(practice.unlu, practice.unlus_calendar)
@@ -190,6 +196,7 @@ def test_no_stored_bytes_open_a_feed(practice: Practice, app: Flask) -> None:
     assert [value for value in stored if any(form in value for form in opened)] == []
 
 
+@pytest.mark.bar("L5")
 def test_a_sealed_copy_does_not_open_in_another_row(practice: Practice) -> None:
     from cryptography.exceptions import InvalidTag  # late: needed here alone
 
@@ -202,6 +209,7 @@ def test_a_sealed_copy_does_not_open_in_another_row(practice: Practice) -> None:
     db.session.rollback()
 
 
+@pytest.mark.bar("F3")
 def test_full_names_ask_for_confirmation(practice: Practice) -> None:
     link = links.allow(practice.unlu, practice.unlus_calendar)
     with pytest.raises(ConfirmationNeeded):
@@ -212,6 +220,7 @@ def test_full_names_ask_for_confirmation(practice: Practice) -> None:
     assert db.session.get_one(Link, link.id).mode is DisplayMode.FULL_NAME
 
 
+@pytest.mark.bar("F3")
 def test_nobody_goes_above_the_ceiling(practice: Practice) -> None:
     lower_ceiling(practice, DisplayMode.INITIALS)
     link = links.allow(practice.unlu, practice.unlus_calendar)
@@ -238,6 +247,7 @@ def test_a_dead_link_cannot_be_changed(practice: Practice) -> None:
             use()
 
 
+@pytest.mark.bar("Z1")
 def test_clinicians_manage_their_own_calendar_and_no_other(practice: Practice) -> None:
     """Z1."""
     annas = links.allow(practice.anna, practice.annas_calendar)
@@ -269,6 +279,7 @@ def test_reset_all_gives_every_link_a_new_address(practice: Practice) -> None:
     assert [summaries(feeds.read(secret)) for secret in old] == [NOTICE, NOTICE]
 
 
+@pytest.mark.bar("L13", "Z3")
 def test_a_clinician_who_leaves_leaves_no_link_behind(practice: Practice, book: Book) -> None:
     """L13."""
     book(practice.jane)
@@ -282,6 +293,7 @@ def test_a_clinician_who_leaves_leaves_no_link_behind(practice: Practice, book: 
         links.allow(practice.ada, practice.unlus_calendar)
 
 
+@pytest.mark.bar("Z3", "L13")
 def test_a_disabled_user_loses_own_and_made_links_and_codes(practice: Practice, book: Book) -> None:
     """L13, Z3."""
     book(practice.jane)
@@ -302,6 +314,7 @@ def test_a_disabled_user_loses_own_and_made_links_and_codes(practice: Practice, 
         codes.look_at(code, None)
 
 
+@pytest.mark.bar("M3")
 def test_a_code_is_spent_by_a_press_and_not_by_a_look(practice: Practice) -> None:
     link = links.allow(practice.unlu, practice.unlus_calendar)
     code, _ = codes.make(practice.unlu, link.id)
@@ -319,6 +332,7 @@ def test_a_code_is_spent_by_a_press_and_not_by_a_look(practice: Practice) -> Non
             codes.spend(code, stranger)
 
 
+@pytest.mark.bar("M3")
 @pytest.mark.parametrize(
     ("lifetime", "minutes"), [(codes.QR_LIFETIME, 10), (codes.MAIL_LIFETIME, 24 * 60)]
 )
@@ -337,6 +351,7 @@ def test_a_code_dies_of_age_also_in_the_browser_that_spent_it(
         codes.look_at(code, browser)
 
 
+@pytest.mark.bar("M3")
 def test_of_twenty_presses_at_once_one_wins(app: Flask, practice: Practice) -> None:
     link = links.allow(practice.unlu, practice.unlus_calendar)
     code, _ = codes.make(practice.unlu, link.id)
@@ -359,6 +374,7 @@ def test_of_twenty_presses_at_once_one_wins(app: Flask, practice: Practice) -> N
     assert (len(won), len(lost)) == (1, 19)
 
 
+@pytest.mark.bar("F1", "F4")
 @pytest.mark.parametrize(
     ("name", "file"),
     [
@@ -544,6 +560,7 @@ def test_full_names_need_a_note_if_the_practice_wants_one(practice: Practice) ->
     assert before.revision == 1
 
 
+@pytest.mark.bar("F3")
 def test_an_older_link_shows_no_more_than_a_lowered_ceiling(practice: Practice, book: Book) -> None:
     """F3."""
     book(practice.jane)
@@ -635,6 +652,7 @@ def test_a_day_is_over_at_midnight_where_the_practice_is(practice: Practice) -> 
         links.end_of(date.max)
 
 
+@pytest.mark.bar("O3")
 def test_the_audit_says_what_of_a_link_was_changed_and_no_name(practice: Practice) -> None:
     link = links.allow(practice.unlu, practice.unlus_calendar)
 
@@ -750,6 +768,7 @@ def test_the_days_that_are_told_are_those_that_the_feed_holds(
 # The bar, row by row.
 
 
+@pytest.mark.bar("L1")
 def test_a_links_token_opens_its_own_calendar_and_nothing_else(
     practice: Practice, book: Book
 ) -> None:
@@ -766,6 +785,7 @@ def test_a_links_token_opens_its_own_calendar_and_nothing_else(
     assert not practices.is_setup_code(unlus)
 
 
+@pytest.mark.bar("L2")
 def test_no_token_exists_before_somebody_asks_for_one(practice: Practice) -> None:
     """L2."""
     assert live_tokens() == 0
@@ -783,6 +803,7 @@ def test_no_token_exists_before_somebody_asks_for_one(practice: Practice) -> Non
     assert live_tokens() == 1
 
 
+@pytest.mark.bar("L13")
 def test_what_is_no_longer_the_makers_to_share_is_dead_at_once(
     practice: Practice, book: Book
 ) -> None:

@@ -141,6 +141,7 @@ def stored() -> Mail:
     return db.session.scalars(select(Mail)).one()
 
 
+@pytest.mark.bar("M1", "M2")
 def test_a_link_goes_to_the_users_own_address_as_a_page_that_works_once(
     practice: Practice, sink: Sink
 ) -> None:
@@ -162,6 +163,7 @@ def test_a_link_goes_to_the_users_own_address_as_a_page_that_works_once(
     assert stored().sent_at == clock.now()
 
 
+@pytest.mark.bar("M3")
 def test_the_mailed_code_lives_a_day_and_a_mail_scanner_does_not_spend_it(
     practice: Practice, sink: Sink, now: Clock
 ) -> None:
@@ -178,6 +180,7 @@ def test_the_mailed_code_lives_a_day_and_a_mail_scanner_does_not_spend_it(
         codes.look_at(code, None)
 
 
+@pytest.mark.bar("D9")
 def test_a_worker_killed_after_its_claim_loses_nothing(
     practice: Practice, sink: Sink, now: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +202,7 @@ def test_a_worker_killed_after_its_claim_loses_nothing(
     assert len(sink.taken) == 1
 
 
+@pytest.mark.bar("D9")
 def test_of_two_workers_one_sends(app: Flask, practice: Practice, sink: Sink) -> None:
     owed(practice)
     sent = []
@@ -282,6 +286,7 @@ def test_a_busy_database_is_no_reason_to_give_up(
     assert mail.send_due() == 1
 
 
+@pytest.mark.bar("Z3")
 def test_a_disabled_user_gets_no_mail_any_more(practice: Practice, sink: Sink) -> None:
     desk = links.create(practice.ada, "practice", "Front desk", DisplayMode.BUSY)
     mail.owe_link(practice.sam, desk.id)
@@ -315,6 +320,7 @@ def test_a_colleagues_or_a_dead_link_cannot_be_mailed(practice: Practice) -> Non
         mail.owe_link(practice.unlu, link.id)
 
 
+@pytest.mark.bar("M1")
 @pytest.mark.parametrize(
     "to",
     [
@@ -354,6 +360,7 @@ def test_the_message_for_the_users_own_program_is_the_same(practice: Practice) -
     assert codes.spend(code, None)[0].address == links.address(link)
 
 
+@pytest.mark.bar("D9")
 def test_a_bad_message_does_not_hold_up_the_others(
     practice: Practice, sink: Sink, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -382,6 +389,7 @@ def test_without_a_mail_server_nothing_is_tried(config: Config) -> None:
     )
 
 
+@pytest.mark.bar("M2")
 @pytest.mark.parametrize(
     ("kind", "subject"),
     [

@@ -122,6 +122,7 @@ def test_a_fresh_link_makes_no_stranger_of_who_reads_already(
     assert len(told(link)) == 1
 
 
+@pytest.mark.bar("L12")
 def test_who_reads_a_dead_address_only_is_no_news(link: Link, practice: Practice) -> None:
     notices.want_mails(practice.unlu, True)
     read_by(link, IPHONE)
@@ -159,6 +160,7 @@ def test_all_of_these_were_me(link: Link, practice: Practice) -> None:
     ]
 
 
+@pytest.mark.bar("L12")
 def test_a_new_kind_of_reader_is_told_of_once(link: Link, now: Clock) -> None:
     """SECURITY L12: Google, Apple, curl and urlscan read; the owner hears of each new kind."""
     read_by(link, IPHONE)
@@ -187,6 +189,7 @@ def test_a_new_kind_of_reader_is_told_of_once(link: Link, now: Clock) -> None:
     assert len(audited(Action.LINK_NEW_READER)) == 4
 
 
+@pytest.mark.bar("L12")
 def test_who_only_looks_is_news_even_as_the_first(link: Link) -> None:
     """SECURITY L12."""
     read_by(link, CURL)
@@ -198,6 +201,7 @@ def test_who_only_looks_is_news_even_as_the_first(link: Link) -> None:
     assert told(link) == ["Curl read this link, from the internet, 203.0.113.0/24."]
 
 
+@pytest.mark.bar("L12")
 def test_a_known_app_on_a_new_kind_of_network_is_news(link: Link) -> None:
     read_by(link, IPHONE, peer=OFFICE)
     read_by(link, IPHONE, peer="192.168.77.1")
@@ -349,6 +353,7 @@ def test_what_is_dead_is_silent_by_right(
     assert told(link) == []
 
 
+@pytest.mark.bar("L12")
 def test_mail_about_a_new_reader_is_owed_to_who_wants_it(
     link: Link, practice: Practice, now: Clock
 ) -> None:

@@ -203,6 +203,7 @@ def test_settings_that_are_saved_as_they_were_move_no_feed(
     assert practices.get().policy_revision == before + bool(new)
 
 
+@pytest.mark.bar("F3")
 def test_a_shorter_life_says_how_many_links_it_ends_and_ends_them(
     practice: Practice, now: Clock
 ) -> None:
@@ -249,6 +250,7 @@ def test_a_life_ends_to_the_second(practice: Practice, now: Clock) -> None:
     assert states(link) == ["disabled"]
 
 
+@pytest.mark.bar("L13")
 def test_schedulers_lose_the_practices_calendar_with_all_that_they_made_for_it(
     practice: Practice, book: Book
 ) -> None:
@@ -295,6 +297,7 @@ def test_a_scheduler_shares_the_practices_calendar_only_by_policy(practice: Prac
     assert links.reset(practice.sam, desk.id).id == desk.id
 
 
+@pytest.mark.bar("L13")
 def test_who_becomes_a_scheduler_loses_what_schedulers_may_not_share(practice: Practice) -> None:
     change_policy(practice, schedulers_share_practice=False)
     made = accounts.create_user(

@@ -455,6 +455,7 @@ def test_a_wrong_clock_is_noticed(found: Check) -> None:
     assert wrong(found(way)) == [("Clock", "Every app", None)]
 
 
+@pytest.mark.bar("L7")
 @pytest.mark.parametrize(
     ("names", "more", "sentence"),
     [
@@ -527,6 +528,7 @@ def test_a_name_that_leads_nowhere_is_told(application: Flask) -> None:
     assert wrong(findings) == [("Name", "Every app", False)]
 
 
+@pytest.mark.bar("L7", "I10")
 def test_the_secret_goes_to_its_own_server_alone(
     product: Product,
     application: Flask,
@@ -557,6 +559,7 @@ def test_the_secret_goes_to_its_own_server_alone(
     assert [asked.path for asked in front.asked if not asked.secure] == ["/cal/check/calendar.ics"]
 
 
+@pytest.mark.bar("L7")
 def test_neither_log_nor_findings_hold_the_secret(
     product: Product, application: Flask, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -574,6 +577,7 @@ def test_neither_log_nor_findings_hold_the_secret(
     assert [text for text in said if secret[:8] in text] == []
 
 
+@pytest.mark.bar("I3")
 def test_who_never_answers_is_given_up(application: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reach, "SECONDS", 1.0)
     with closing(socket.create_server(("127.0.0.1", 0))) as deaf:
@@ -586,6 +590,7 @@ def test_who_never_answers_is_given_up(application: Flask, monkeypatch: pytest.M
     assert words(findings, "Reading the calendar") == ["There was no answer in time."]
 
 
+@pytest.mark.bar("I3")
 def test_an_answer_without_end_is_cut_off(
     product: Product, application: Flask, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:

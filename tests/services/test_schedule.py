@@ -88,6 +88,7 @@ def test_a_meeting_has_a_title_and_no_client(practice: Practice, book: Book) -> 
     )
 
 
+@pytest.mark.bar("Z1")
 def test_each_sees_the_schedules_that_are_theirs(practice: Practice, book: Book) -> None:
     book(practice.jane)
     book(practice.zoe, actor=practice.anna)

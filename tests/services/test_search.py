@@ -26,6 +26,7 @@ def test_a_client_is_found_by_any_name_or_id(practice: Practice, text: str) -> N
     assert found(practice.sam, text) == [("client", "Zoë O'Brien-García")]
 
 
+@pytest.mark.bar("Z5")
 def test_a_colleague_finds_no_client_of_another_clinician(practice: Practice, book: Book) -> None:
     book(practice.jane, location="Room 2")
     book(practice.zoe, actor=practice.anna, location="Room 2")

@@ -31,6 +31,7 @@ def code(app: Flask, now: Clock) -> str:
     return issued
 
 
+@pytest.mark.bar("O6")
 def test_the_code_makes_the_practice_and_its_administrator_once(code: str) -> None:
     assert practice.is_set_up() is False
 
@@ -60,6 +61,7 @@ def test_another_code_makes_nothing(code: str, wrong: str) -> None:
     assert db.session.query(User).count() == 0
 
 
+@pytest.mark.bar("O6")
 def test_a_new_start_makes_the_old_code_worthless(code: str) -> None:
     newer = practice.issue_setup_code()
     assert newer is not None
@@ -96,5 +98,6 @@ def test_a_wrong_field_makes_nothing_and_spends_nothing(
     assert [entry.action for entry in db.session.query(AuditEntry)] == ["practice.set_up"]
 
 
+@pytest.mark.bar("O6")
 def test_the_codes_text_is_not_stored(code: str) -> None:
     assert code not in repr(practice.get().__dict__)

@@ -101,6 +101,7 @@ def test_a_change_here_is_there_after_one_pass(
     assert outside.summaries() == ["J.S.", "M.S."]
 
 
+@pytest.mark.bar("S4")
 def test_nothing_is_written_a_second_time(practice: Practice, book: Book, outside: Outside) -> None:
     row = book(practice.jane)
     outside.pass_()
@@ -162,6 +163,7 @@ def test_another_display_mode_is_written_in_its_place(
     assert outside.summaries() == [shown]
 
 
+@pytest.mark.bar("F3", "S5")
 def test_a_tightened_ceiling_and_a_new_name_hold_there_too(
     practice: Practice, book: Book, there: Memory
 ) -> None:
@@ -255,6 +257,7 @@ def test_a_move_there_is_put_back(practice: Practice, book: Book, outside: Outsi
         proposals.accept(practice.unlu, question.id)
 
 
+@pytest.mark.bar("S7", "S3")
 def test_a_removal_there_removes_nothing_here(
     practice: Practice, book: Book, outside: Outside
 ) -> None:
@@ -277,6 +280,7 @@ def test_a_removal_there_removes_nothing_here(
     assert the_row(other).status.value == "cancelled"
 
 
+@pytest.mark.bar("S7")
 def test_text_changed_there_is_put_back_and_never_taken_over(
     practice: Practice, book: Book, outside: Outside
 ) -> None:
@@ -367,6 +371,7 @@ def test_the_rule_moves_it_here_too_if_the_time_is_free(
     assert the_row(row).starts_at == the_row(other).starts_at
 
 
+@pytest.mark.bar("S7")
 def test_the_rule_never_cancels_by_itself(practice: Practice, book: Book, there: Memory) -> None:
     outside = connect(practice, there, rule=Rule.FOLLOW)
     row = book(practice.jane)
@@ -402,6 +407,7 @@ def test_the_rule_puts_it_back_twice_a_day_and_then_gives_way(
     assert outside.told(row.uid) == told
 
 
+@pytest.mark.bar("S4", "S3")
 def test_events_of_others_are_never_touched(
     practice: Practice, book: Book, outside: Outside
 ) -> None:
@@ -633,6 +639,7 @@ def test_who_only_sends_writes_over_what_was_quicker(
 # Safety
 
 
+@pytest.mark.bar("S3", "I5")
 def test_much_that_is_gone_at_once_stops_everything_and_asks(
     practice: Practice, book: Book, outside: Outside
 ) -> None:
@@ -654,6 +661,7 @@ def test_much_that_is_gone_at_once_stops_everything_and_asks(
     assert sync.run(outside.id) is None
 
 
+@pytest.mark.bar("S3")
 @pytest.mark.parametrize(("rule", "asked", "back"), [(Rule.PUT_BACK, 0, 12), (Rule.ASK, 10, 2)])
 def test_whoever_looked_says_how_it_goes_on(
     practice: Practice, book: Book, outside: Outside, rule: Rule, asked: int, back: int
@@ -671,6 +679,7 @@ def test_whoever_looked_says_how_it_goes_on(
     assert outside.row.state is ConnectionState.WORKING
 
 
+@pytest.mark.bar("S4", "D9")
 def test_a_writing_whose_answer_was_lost_is_not_written_again(
     practice: Practice, book: Book, outside: Outside, now: Clock
 ) -> None:
@@ -688,6 +697,7 @@ def test_a_writing_whose_answer_was_lost_is_not_written_again(
     assert [copy.attempts for copy in outside.copies()] == [0]
 
 
+@pytest.mark.bar("S4")
 def test_a_lost_token_means_that_everything_is_read_and_nothing_doubled(
     practice: Practice, book: Book, outside: Outside
 ) -> None:
@@ -754,6 +764,7 @@ def test_who_disconnected_never_comes_back_by_itself(
     assert (outside.entries(), outside.row.state) == ({}, ConnectionState.ENDED)
 
 
+@pytest.mark.bar("D7")
 def test_a_clock_that_was_set_back_holds_up_nothing(
     practice: Practice, book: Book, outside: Outside, now: Clock
 ) -> None:
@@ -767,6 +778,7 @@ def test_a_clock_that_was_set_back_holds_up_nothing(
     assert outside.summaries() == ["J.S."]
 
 
+@pytest.mark.bar("D9")
 def test_only_one_works_on_a_connection(
     practice: Practice, book: Book, outside: Outside, now: Clock
 ) -> None:
@@ -797,6 +809,7 @@ def test_a_rush_is_written_in_portions(practice: Practice, book: Book, outside: 
     assert (second.more, len(outside.entries())) == (False, 28)
 
 
+@pytest.mark.bar("I4")
 def test_more_than_any_practice_has_is_not_written(
     practice: Practice, book: Book, outside: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -819,6 +832,7 @@ def test_more_than_any_practice_has_is_not_written(
 # Troubles
 
 
+@pytest.mark.bar("I5", "S3")
 @pytest.mark.parametrize(
     ("trouble", "state"),
     [
@@ -856,6 +870,7 @@ def test_trouble_is_shown_and_nothing_is_lost(
     assert (outside.row.state, outside.row.trouble) == (ConnectionState.WORKING, "")
 
 
+@pytest.mark.bar("S6")
 def test_who_asks_for_patience_gets_it(
     practice: Practice, book: Book, outside: Outside, now: Clock
 ) -> None:
@@ -871,6 +886,7 @@ def test_who_asks_for_patience_gets_it(
     assert sync.due() == [outside.id]
 
 
+@pytest.mark.bar("S6")
 def test_one_that_is_refused_holds_up_no_other(
     practice: Practice, book: Book, outside: Outside, now: Clock
 ) -> None:
@@ -982,6 +998,7 @@ def test_a_dry_run_tells_what_would_happen_and_does_nothing(
 # Whose it is
 
 
+@pytest.mark.bar("Z1")
 def test_a_connection_is_its_calendars_own(practice: Practice, outside: Outside) -> None:
     """PAINS 15: nobody sends a colleague's schedule to an account of their own."""
     assert connections.one(practice.unlu, outside.id).id == outside.id
@@ -991,6 +1008,7 @@ def test_a_connection_is_its_calendars_own(practice: Practice, outside: Outside)
         connections.disconnect(practice.anna, outside.id, remove=True)
 
 
+@pytest.mark.bar("S1")
 def test_credentials_open_no_other_row(practice: Practice, outside: Outside) -> None:
     """SECURITY S1."""
     other = connections.disconnect(practice.unlu, outside.id, remove=False)
@@ -1004,6 +1022,7 @@ def test_credentials_open_no_other_row(practice: Practice, outside: Outside) -> 
         providers.login_of(outside.row)
 
 
+@pytest.mark.bar("S5", "F1")
 def test_nothing_of_a_client_beyond_the_mode_leaves(
     practice: Practice, book: Book, there: Memory
 ) -> None:
@@ -1017,6 +1036,7 @@ def test_nothing_of_a_client_beyond_the_mode_leaves(
     assert entry.told == Told(starts=row.starts_at, ends=row.ends_at, summary="J.S.")
 
 
+@pytest.mark.bar("Z3")
 def test_who_leaves_takes_back_what_their_connection_wrote(
     practice: Practice, book: Book, outside: Outside
 ) -> None:

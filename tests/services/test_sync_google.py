@@ -123,6 +123,7 @@ def test_what_is_booked_is_there_and_what_is_moved_there_is_asked_about(
     assert len([e for e in there.asked if e.method in {"POST", "PATCH", "DELETE"}]) == written
 
 
+@pytest.mark.bar("S4")
 def test_when_google_has_forgotten_what_changed_all_is_read(
     practice: Practice, book: Book, there: ScriptedGoogle, connection_id: int
 ) -> None:
@@ -186,6 +187,7 @@ def test_a_sign_in_that_ends_after_a_week_brings_a_hint(
     assert row(connection_id).trouble.endswith(TESTING) == hinted
 
 
+@pytest.mark.bar("S6")
 def test_google_is_left_alone_for_as_long_as_it_asks(
     practice: Practice, book: Book, there: ScriptedGoogle, connection_id: int, now: Clock
 ) -> None:
@@ -207,6 +209,7 @@ def test_google_is_left_alone_for_as_long_as_it_asks(
     assert summaries(there, connection_id) == ["J.S."]
 
 
+@pytest.mark.bar("S6")
 def test_each_failure_waits_longer(there: ScriptedGoogle, connection_id: int, now: Clock) -> None:
     """S6."""
     waits = []
@@ -251,6 +254,7 @@ def every_value() -> Iterator[str]:
             yield from (repr(value) for value in found)
 
 
+@pytest.mark.bar("S1")
 def test_what_google_gave_is_stored_sealed_and_bound(
     practice: Practice, there: ScriptedGoogle, connection_id: int
 ) -> None:
@@ -270,6 +274,7 @@ def test_what_google_gave_is_stored_sealed_and_bound(
         held(other)
 
 
+@pytest.mark.bar("S5")
 @pytest.mark.parametrize("mode", [DisplayMode.FULL_NAME, DisplayMode.INITIALS, DisplayMode.BUSY])
 def test_google_holds_no_more_of_a_client_than_the_mode(
     practice: Practice, book: Book, there: ScriptedGoogle, connection_id: int, mode: DisplayMode
@@ -411,6 +416,7 @@ def test_whoever_sends_only_needs_no_call(practice: Practice, there: ScriptedGoo
 # The end
 
 
+@pytest.mark.bar("S1")
 @pytest.mark.parametrize("remove", [True, False])
 def test_at_the_end_google_forgets_us(
     practice: Practice, book: Book, there: ScriptedGoogle, connection_id: int, *, remove: bool

@@ -287,6 +287,7 @@ class Machine(RuleBasedStateMachine):
         return rows[which % len(rows)]
 
 
+@pytest.mark.bar("S4")
 @pytest.mark.parametrize("config", ["sqlcipher"], indirect=True)
 def test_both_sides_agree_in_the_end(app: Flask, practice: Practice, now: Clock) -> None:
     """SECURITY S4."""

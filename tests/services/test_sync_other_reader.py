@@ -109,6 +109,7 @@ def told(each: Found) -> tuple[str, str, str, str, bool]:
     return each.starts, each.ends, each.summary, each.location, each.busy
 
 
+@pytest.mark.bar("S5")
 @pytest.mark.parametrize(
     ("mode", "shown"),
     [

@@ -100,6 +100,7 @@ def engine_of(seeds: range) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("config", "seed"), pairs, indirect=["config"])
 
 
+@pytest.mark.bar("S4")
 @engine_of(SEEDS)
 def test_both_sides_agree_in_the_end(app: Flask, begin: Begin, seed: int) -> None:
     """SECURITY S4."""
@@ -155,6 +156,7 @@ def agree_on_silence(sides: BothSides) -> None:
     assert sides.owed() == []
 
 
+@pytest.mark.bar("S4", "D9")
 @pytest.mark.parametrize("config", ["sqlcipher"], indirect=True)
 @pytest.mark.parametrize("change", ["move_there", "remove_there"])
 @pytest.mark.parametrize("weather", [None, Fault.BAD_TOKEN])
@@ -189,6 +191,7 @@ def test_a_change_outside_is_heard_whatever_transaction_a_worker_dies_in(
 # Workers in processes of their own
 
 
+@pytest.mark.bar("S4", "D9")
 @engine_of(SEEDS_OF_PROCESSES)
 def test_workers_that_are_killed_do_no_harm(config: Config, begin: Begin, seed: int) -> None:
     """SECURITY S4."""
@@ -230,6 +233,7 @@ def kill_at(proxy: Proxy, worker: BaseProcess, more: int, when: When) -> None:
     proxy.meetings.append(Meeting(more, when, kill))
 
 
+@pytest.mark.bar("S4", "D9")
 @pytest.mark.parametrize("direction", list(Direction))
 @pytest.mark.parametrize("config", ["sqlcipher"], indirect=True)
 def test_a_worker_that_dies_before_and_after_each_writing_is_made_up_for(

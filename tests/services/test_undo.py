@@ -123,6 +123,7 @@ POOL = [
 ]
 
 
+@pytest.mark.bar("I8")
 @pytest.mark.parametrize("seed", range(5))
 def test_any_imports_are_done_once_by_twice_and_undone_in_the_reverse_order(
     seed: int, practice: People, bring_in: BringIn, now: Clock
@@ -260,6 +261,7 @@ def test_a_turn_that_was_moved_here_keeps_its_import_from_being_undone(
         undo.undo(practice.sam, last_import())
 
 
+@pytest.mark.bar("I8")
 def test_an_import_is_undone_once_and_not_after_ninety_days(
     practice: People, bring_in: BringIn, now: Clock
 ) -> None:

@@ -19,6 +19,7 @@ def count(table: type[Row]) -> int:
     return db.session.scalar(select(func.count()).select_from(table)) or 0
 
 
+@pytest.mark.bar("B6")
 def test_what_is_over_is_removed_and_what_is_not_stays(practice: Practice, now: Clock) -> None:
     link = links.allow(practice.unlu, practice.unlus_calendar)
     codes.make(practice.unlu, link.id)
@@ -38,6 +39,7 @@ def test_what_is_over_is_removed_and_what_is_not_stays(practice: Practice, now: 
     assert upkeep.clean_up() == 0
 
 
+@pytest.mark.bar("D9")
 def test_a_sweep_changes_nothing_the_second_time(practice: Practice, now: Clock) -> None:
     links.create(
         practice.unlu,
@@ -93,6 +95,7 @@ def test_a_part_that_fails_stops_no_other(
     assert sessions.signed_in(secret) is None
 
 
+@pytest.mark.bar("L3")
 def test_a_death_that_missed_the_journal_gets_there(
     practice: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -132,6 +132,7 @@ class Killed(BaseException):
     """As sudden as a signal."""
 
 
+@pytest.mark.bar("D9")
 @pytest.mark.parametrize("accepted", [False, True])
 def test_what_a_dead_worker_had_begun_is_begun_again(
     accepted: bool, practice: Practice, large: int, now: Clock, monkeypatch: pytest.MonkeyPatch
@@ -154,6 +155,7 @@ def test_what_a_dead_worker_had_begun_is_begun_again(
     assert state_of(large) is (UploadState.DONE if accepted else UploadState.READY)
 
 
+@pytest.mark.bar("D9")
 @pytest.mark.parametrize("accepted", [False, True])
 def test_a_worker_that_was_silent_too_long_leaves_the_file_to_whoever_took_it(
     accepted: bool, practice: Practice, large: int, now: Clock, monkeypatch: pytest.MonkeyPatch
@@ -253,6 +255,7 @@ def test_what_changed_while_it_was_compared_is_compared_again(
     ]
 
 
+@pytest.mark.bar("Z3")
 def test_a_user_who_has_left_imports_nothing(practice: Practice, large: int) -> None:
     uploads.work(WORKER)
     uploads.accept(practice.sam, large, Wishes())
@@ -295,6 +298,7 @@ def test_a_large_file_that_cannot_be_read_says_why(practice: Practice) -> None:
     assert kept.problem.startswith("This file breaks off")
 
 
+@pytest.mark.bar("I9")
 def test_what_is_no_text_is_refused_at_once_whatever_its_size(practice: Practice) -> None:
     assert practice.unlu.clinician_id is not None
     with pytest.raises(Invalid):
@@ -378,6 +382,7 @@ with create_app(config).app_context():
 """
 
 
+@pytest.mark.bar("D9", "I8")
 def test_a_worker_that_is_killed_in_the_middle_of_writing_leaves_nothing(
     app: Flask, config: Config, practice: Practice, large: int
 ) -> None:

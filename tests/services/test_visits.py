@@ -78,6 +78,7 @@ def audited(*actions: Action) -> list[str]:
     return [entry.action for entry in entries if entry.action in actions]
 
 
+@pytest.mark.bar("L12")
 def test_the_latest_reading_by_an_app_counts(link: Link, recorder: Recorder, now: Clock) -> None:
     assert read(link) == (None, None)
     recorder.note(seen(link, IPHONE))
@@ -165,6 +166,7 @@ def test_who_stores_no_calendar_is_listed_and_is_no_reading_by_an_app(
     assert [reader is Reader.APP for reader, *_ in stored(link)] == [True, False]
 
 
+@pytest.mark.bar("L12", "O1")
 def test_the_first_reading_of_each_day_is_in_the_audit(
     link: Link, recorder: Recorder, now: Clock
 ) -> None:
@@ -183,6 +185,7 @@ def test_the_first_reading_of_each_day_is_in_the_audit(
     assert audited(*firsts) == ["link.first_read", "link.opened"] * 2
 
 
+@pytest.mark.bar("O3")
 def test_nothing_that_is_kept_holds_a_whole_address_or_a_users_words(
     link: Link, recorder: Recorder
 ) -> None:
@@ -199,6 +202,7 @@ def test_nothing_that_is_kept_holds_a_whole_address_or_a_users_words(
     assert [word for word in (address, HOME, "script", "xxx", "[31m") if word in kept] == []
 
 
+@pytest.mark.bar("N1")
 def test_who_stands_behind_a_trusted_proxy_is_known_by_its_word(
     app: Flask, config: Config, link: Link
 ) -> None:
@@ -275,6 +279,7 @@ def test_what_comes_too_quickly_is_counted_and_not_kept(
     assert recorder.dropped == 0
 
 
+@pytest.mark.bar("O9")
 def test_what_waits_holds_no_more_than_is_looked_at(link: Link, recorder: Recorder) -> None:
     recorder.note(seen(link, IPHONE + "x" * 9000, forwarded="y" * 9000 + f", {HOME}"))
 
@@ -284,6 +289,7 @@ def test_what_waits_holds_no_more_than_is_looked_at(link: Link, recorder: Record
     assert waiting.forwarded.endswith(HOME)
 
 
+@pytest.mark.bar("O9")
 def test_made_up_names_do_not_fill_the_table(
     link: Link, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,6 +309,7 @@ def test_made_up_names_do_not_fill_the_table(
     assert stored(link)[1][-1] == 2
 
 
+@pytest.mark.bar("D1")
 def test_several_processes_that_write_at_once_lose_nothing(app: Flask, link: Link) -> None:
     """Each web process has a recorder of its own; both databases."""
     recorders = [Recorder(app) for _ in range(3)]
@@ -485,6 +492,7 @@ def test_nobody_holds_on_to_an_application_for_the_sake_of_its_last_visits(app: 
     assert gone() is None
 
 
+@pytest.mark.bar("B6")
 def test_visits_are_kept_for_ninety_days(link: Link, recorder: Recorder, now: Clock) -> None:
     recorder.note(seen(link, GOOGLE))
     now.move(days=1)

@@ -559,16 +559,19 @@ def every_row() -> dict[str, list[tuple[object, ...]]]:
     }
 
 
+@pytest.mark.bar("Z1")
 def test_every_route_has_a_row_in_the_table(app: Flask) -> None:
     assert routes(app) == set(EXPECTED)
 
 
+@pytest.mark.bar("Z1")
 def test_a_route_without_a_row_is_reported(app: Flask) -> None:
     app.add_url_rule("/export", "clients.export", view_func=lambda: "every client")
 
     assert routes(app) - set(EXPECTED) == {("clients.export", "GET")}
 
 
+@pytest.mark.bar("Z1")
 @pytest.mark.parametrize("column", COLUMNS)
 def test_every_route_answers_each_role_as_the_table_says(
     asker: Callable[[str], Asker], column: str
@@ -580,6 +583,7 @@ def test_every_route_answers_each_role_as_the_table_says(
     assert found == {route: statuses[column] for route, statuses in EXPECTED.items()}
 
 
+@pytest.mark.bar("Z1", "Z3", "A2")
 def test_a_disabled_user_is_a_stranger_on_every_route(
     app: Flask, book: Book, practice: Practice, browser_of: BrowserOf
 ) -> None:
@@ -602,6 +606,7 @@ def test_a_disabled_user_is_a_stranger_on_every_route(
     assert found == {route: statuses["stranger"] for route, statuses in EXPECTED.items()}
 
 
+@pytest.mark.bar("Z1", "Z5")
 def test_a_colleague_sees_no_name_of_another_clinicians_client(
     asker: Callable[[str], Asker],
 ) -> None:
@@ -617,6 +622,7 @@ def test_a_colleague_sees_no_name_of_another_clinicians_client(
     assert {route for route, text in seen.items() if any(name in text for name in names)} == set()
 
 
+@pytest.mark.bar("Z5")
 def test_a_colleague_finds_no_client_of_another_clinician(
     practice: Practice, book: Book, browser_of: BrowserOf
 ) -> None:
@@ -626,6 +632,7 @@ def test_a_colleague_finds_no_client_of_another_clinician(
     assert "García" not in browser_of("unlu@example.com").get("/clients?q=Zo").text
 
 
+@pytest.mark.bar("Z1")
 def test_another_clinicians_client_cannot_be_booked(
     practice: Practice, book: Book, browser_of: BrowserOf
 ) -> None:
@@ -640,6 +647,7 @@ def test_another_clinicians_client_cannot_be_booked(
     assert (refused.status_code, taken.status_code) == (422, 302)
 
 
+@pytest.mark.bar("Z1")
 def test_an_upload_is_its_uploaders_alone(
     practice: Practice, book: Book, browser_of: BrowserOf
 ) -> None:
@@ -653,6 +661,7 @@ def test_an_upload_is_its_uploaders_alone(
         assert ada.post(f"/import/{sams}{action}", data=token).status_code == 404
 
 
+@pytest.mark.bar("Z1")
 def test_another_clinicians_link_is_not_found_under_ones_own_calendar(
     practice: Practice, book: Book, browser_of: BrowserOf
 ) -> None:
@@ -668,6 +677,7 @@ def test_another_clinicians_link_is_not_found_under_ones_own_calendar(
     assert every_row() == before
 
 
+@pytest.mark.bar("Z2")
 def test_no_role_is_taken_from_a_form(practice: Practice, browser_of: BrowserOf) -> None:
     browser = browser_of("unlu@example.com")
     more = {"role": "administrator", "user_id": practice.ada.user_id, "id": 1, "email": "x@y.zz"}
@@ -698,6 +708,7 @@ NOTHING_TO_CHANGE = set(
 )
 
 
+@pytest.mark.bar("A5")
 def test_no_form_is_taken_without_its_token(asker: Callable[[str], Asker]) -> None:
     asking = asker("administrator")
     taken = {route for route in POSTS if _sent(asking.prepared(route))[1]}
@@ -708,6 +719,7 @@ def test_no_form_is_taken_without_its_token(asker: Callable[[str], Asker]) -> No
     assert refused == dict.fromkeys(POSTS, (400, set()))
 
 
+@pytest.mark.bar("A5")
 def test_no_form_is_taken_with_another_sessions_token(
     practice: Practice, browser_of: BrowserOf
 ) -> None:
@@ -729,6 +741,7 @@ def _sent(request: Callable[[], TestResponse]) -> tuple[int, set[str]]:
     return status, {table for table in after if after[table] != before[table]}
 
 
+@pytest.mark.bar("A5", "L14")
 def test_reading_changes_nothing(asker: Callable[[str], Asker]) -> None:
     asking = asker("administrator")
     reads = [route for route in EXPECTED if route[1] == "GET"]
@@ -751,6 +764,7 @@ PROTECTION = {
 }
 
 
+@pytest.mark.bar("L10", "M4", "M5")
 @pytest.mark.parametrize("column", ["stranger", "administrator"])
 def test_every_answer_keeps_referers_robots_and_caches_away(
     asker: Callable[[str], Asker], column: str
@@ -763,6 +777,7 @@ def test_every_answer_keeps_referers_robots_and_caches_away(
         assert (route, {name: headers.get(name) for name in PROTECTION}) == (route, PROTECTION)
 
 
+@pytest.mark.bar("A5", "L14")
 def test_what_is_posted_cannot_be_got(
     app: Flask, asker: Callable[[str], Asker], practice: Practice, book: Book
 ) -> None:
@@ -786,6 +801,7 @@ def _also_read(app: Flask, address: str) -> bool:
     return "GET" in app.url_map.bind("localhost").allowed_methods(address.partition("?")[0])
 
 
+@pytest.mark.bar("L14")
 def test_head_answers_as_get_does(asker: Callable[[str], Asker]) -> None:
     for column in ("stranger", "anothers"):
         asking = asker(column)
@@ -799,6 +815,7 @@ def test_head_answers_as_get_does(asker: Callable[[str], Asker]) -> None:
                 )
 
 
+@pytest.mark.bar("O6")
 def test_before_the_set_up_every_page_leads_to_it(app: Flask) -> None:
     browser = app.test_client()
     for page in ("/", "/sign-in", "/calendar", "/clients", "/people", "/settings", "/account"):

@@ -112,6 +112,7 @@ def test_without_script_a_few_letters_book_the_client_they_can_only_mean(
     assert len(stored()) == 1
 
 
+@pytest.mark.bar("Z1")
 def test_a_clinician_books_no_client_of_anothers(
     practice: Practice, book: Book, unlu: Desk
 ) -> None:
@@ -169,6 +170,7 @@ def test_a_clash_is_shown_with_what_it_collides_with_and_takes_a_reason(
     ]
 
 
+@pytest.mark.bar("D1")
 def test_the_second_of_two_editors_sees_what_changed_and_loses_nothing(
     practice: Practice, book: Book, sam: Desk, unlu: Desk
 ) -> None:
@@ -262,6 +264,7 @@ def test_dragging_to_another_column_hands_over(practice: Practice, book: Book, s
     assert fresh(found).clinician_id == practice.anna.clinician_id
 
 
+@pytest.mark.bar("Z1")
 def test_a_clinician_hands_nothing_over(practice: Practice, book: Book, unlu: Desk) -> None:
     found = book(practice.jane).id
 
@@ -410,6 +413,7 @@ def test_handing_over_one_of_a_series_can_be_undone(practice: Practice, sam: Des
     assert (back.clinician_id, back.series_id) == (practice.unlu.clinician_id, before)
 
 
+@pytest.mark.bar("Z1")
 def test_an_undo_is_its_makers_and_done_once(practice: Practice, sam: Desk, unlu: Desk) -> None:
     sam.send("/calendar/new", **wanted(practice, clients=practice.jane, times="3", **WEEKLY))
     to = {"start": "2026-11-24T11:00", "scope": "all"}

@@ -115,6 +115,7 @@ def aviary(practice: Practice, book: Book) -> Practice:
     return practice
 
 
+@pytest.mark.bar("F1")
 @pytest.mark.parametrize("chosen", OF_CHOICES)
 @pytest.mark.parametrize("key", ["own", access.PRACTICE])
 @pytest.mark.parametrize("mode", DisplayMode)
@@ -144,6 +145,7 @@ def test_a_feed_tells_what_mode_and_choices_say_and_nothing_else(
     assert canaries_in(str(full.headers)) == set()
 
 
+@pytest.mark.bar("F1", "L15")
 def test_a_dead_link_tells_nothing(app: Flask, aviary: Practice, now: Clock) -> None:
     """SECURITY F1, L15: neither the notice nor what comes after it."""
     link = links.create(
@@ -167,6 +169,7 @@ def test_a_dead_link_tells_nothing(app: Flask, aviary: Practice, now: Clock) -> 
     assert canaries_in(everything_of(notice) + everything_of(gone)) == set()
 
 
+@pytest.mark.bar("F1")
 def test_every_canary_sits_in_the_database(aviary: Practice) -> None:
     links.create(
         aviary.unlu,
@@ -236,6 +239,7 @@ OPEN = {
 }
 
 
+@pytest.mark.bar("F1")
 @pytest.mark.parametrize("key", ["own", access.PRACTICE])
 @pytest.mark.parametrize("mode", DisplayMode)
 def test_what_may_only_be_busy_is_only_busy_in_the_feed(
@@ -264,6 +268,7 @@ def test_what_may_only_be_busy_is_only_busy_in_the_feed(
     assert told == (set() if mode == "busy" else {"room"})  # that of the open session
 
 
+@pytest.mark.bar("F1")
 @pytest.mark.parametrize("mode", DisplayMode)
 def test_what_may_only_be_busy_is_only_busy_in_the_preview(
     practice: Practice, capped: Capped, mode: DisplayMode, browser_of: BrowserOf
@@ -280,6 +285,7 @@ def test_what_may_only_be_busy_is_only_busy_in_the_preview(
     assert canaries_in(answer.text) - {"room", "e-mail"} == set()
 
 
+@pytest.mark.bar("F3")
 def test_a_cap_that_comes_later_holds_for_links_that_exist(
     app: Flask, practice: Practice, capped: Capped
 ) -> None:
@@ -308,6 +314,7 @@ def test_a_cap_that_comes_later_holds_for_links_that_exist(
     assert canaries_in(everything_of(after)) == set()
 
 
+@pytest.mark.bar("F5")
 def test_uids_and_tags_are_chance_and_tell_nothing(
     app: Flask, practice: Practice, book: Book
 ) -> None:
@@ -326,6 +333,7 @@ def test_uids_and_tags_are_chance_and_tell_nothing(
     assert link.calendar.uid == uids[0]
 
 
+@pytest.mark.bar("F5")
 def test_an_edit_keeps_the_uid_and_counts_one_further(
     app: Flask, practice: Practice, book: Book, now: Clock
 ) -> None:
@@ -380,6 +388,7 @@ def no_room_left() -> Iterator[None]:
         event.remove(db.engine, "before_cursor_execute", fail)
 
 
+@pytest.mark.bar("F7", "D3")
 def test_on_a_full_disk_feeds_are_served_whole(app: Flask, practice: Practice, book: Book) -> None:
     """SECURITY F7."""
     book(practice.jane)
@@ -398,6 +407,7 @@ def test_on_a_full_disk_feeds_are_served_whole(app: Flask, practice: Practice, b
     assert first.data.endswith(b"END:VCALENDAR\r\n")
 
 
+@pytest.mark.bar("F7", "D6")
 def test_a_writer_that_does_not_end_holds_up_no_reader(
     app: Flask, practice: Practice, book: Book
 ) -> None:
@@ -413,6 +423,7 @@ def test_a_writer_that_does_not_end_holds_up_no_reader(
     assert [seen.summary for seen in in_icalendar([answer.data])[0]] == ["J.S."]
 
 
+@pytest.mark.bar("F7")
 def test_a_feed_cut_short_is_never_taken_for_a_whole_one(
     app: Flask, practice: Practice, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -432,6 +443,7 @@ def test_a_feed_cut_short_is_never_taken_for_a_whole_one(
     assert b"".join(pieces).endswith(b"END:VCALENDAR\r\n")
 
 
+@pytest.mark.bar("L8")
 def test_a_stranger_hears_the_same_of_every_address_that_is_none(
     app: Flask, practice: Practice, book: Book, now: Clock
 ) -> None:
@@ -474,6 +486,7 @@ def every_row() -> dict[str, list[tuple[object, ...]]]:
     }
 
 
+@pytest.mark.bar("L14")
 @pytest.mark.parametrize("state", ["live", "dead", "unknown"])
 @pytest.mark.parametrize(
     "method",
@@ -511,6 +524,7 @@ def test_whatever_is_asked_of_a_feed_changes_nothing_but_what_visits_tell(
     ]
 
 
+@pytest.mark.bar("L10")
 def test_robots_may_read_feeds_and_nothing_else(app: Flask) -> None:
     """SECURITY L10: Google asks before it reads a calendar; `noindex` keeps it out of searches."""
     answer = app.test_client().get("/robots.txt")
@@ -518,6 +532,7 @@ def test_robots_may_read_feeds_and_nothing_else(app: Flask) -> None:
     assert answer.text.split("\n") == ["User-agent: *", "Allow: /cal/", "Disallow: /", ""]
 
 
+@pytest.mark.bar("L6")
 def test_other_keys_sign_people_out_and_keep_every_link(
     app: Flask, config: Config, practice: Practice, book: Book, browser_of: BrowserOf
 ) -> None:

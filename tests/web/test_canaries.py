@@ -89,6 +89,7 @@ SHOWN = {
 }
 
 
+@pytest.mark.bar("F1")
 @pytest.mark.parametrize("mode", DisplayMode)
 def test_a_feed_shows_what_its_mode_says_and_no_more(
     app: Flask, aviary: Aviary, mode: DisplayMode
@@ -101,6 +102,7 @@ def test_a_feed_shows_what_its_mode_says_and_no_more(
     assert seen_in(str(answer.headers)) == set()
 
 
+@pytest.mark.bar("F1")
 @pytest.mark.parametrize("mode", DisplayMode)
 def test_the_practices_feed_shows_no_more_than_the_clinicians(
     app: Flask, practice: Practice, aviary: Aviary, mode: DisplayMode
@@ -113,6 +115,7 @@ def test_the_practices_feed_shows_no_more_than_the_clinicians(
     assert text.count("BEGIN:VEVENT") == 2
 
 
+@pytest.mark.bar("F3")
 @pytest.mark.parametrize("mode", DisplayMode)
 def test_the_clients_own_ceiling_holds_whatever_the_mode(
     app: Flask, practice: Practice, aviary: Aviary, mode: DisplayMode
@@ -132,6 +135,7 @@ def test_the_clients_own_ceiling_holds_whatever_the_mode(
     assert seen_in(text) & {"first", "last", "preferred", "internal_id"} == set()
 
 
+@pytest.mark.bar("L15")
 def test_a_dead_links_notice_shows_nothing(app: Flask, aviary: Aviary) -> None:
     link = link_in(DisplayMode.FULL_NAME, aviary)
     path = path_of(link)
@@ -164,6 +168,7 @@ def pages_of(aviary: Aviary) -> list[str]:
     ]
 
 
+@pytest.mark.bar("Z5")
 @pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}], ids=["page", "part"])
 def test_no_page_shows_another_clinicians_client(
     browser_of: BrowserOf, aviary: Aviary, headers: dict[str, str]
@@ -181,6 +186,7 @@ def test_no_page_shows_another_clinicians_client(
     assert his == {page: own_words.get(page, set()) for page in pages}
 
 
+@pytest.mark.bar("O3")
 def test_the_audit_shows_no_clients_data_to_the_administrator(
     browser_of: BrowserOf, aviary: Aviary
 ) -> None:
@@ -238,6 +244,7 @@ def _form(browser: FlaskClient) -> dict[str, object]:
     return {"csrf_token": csrf_token(browser, "/account")}
 
 
+@pytest.mark.bar("L7", "O3")
 def test_no_log_record_holds_clients_data_or_a_secret(
     app: Flask, aviary: Aviary, browser_of: BrowserOf, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -272,6 +279,7 @@ def _logged(caplog: pytest.LogCaptureFixture) -> str:
     return "\n".join(f"{plain.format(record)} {record.args}" for record in caplog.records)
 
 
+@pytest.mark.bar("O3")
 def test_no_audit_entry_holds_clients_data_or_a_secret(
     app: Flask, aviary: Aviary, browser_of: BrowserOf
 ) -> None:
@@ -286,6 +294,7 @@ def test_no_audit_entry_holds_clients_data_or_a_secret(
     assert [secret for secret in [*secrets, PASSWORD] if secret in written] == []
 
 
+@pytest.mark.bar("Z5", "O5")
 def test_no_error_repeats_what_was_sent(app: Flask, aviary: Aviary, browser_of: BrowserOf) -> None:
     unlu = browser_of("unlu@example.com")
     canary = CANARIES["first"]

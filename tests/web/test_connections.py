@@ -141,6 +141,7 @@ def test_the_practices_calendar_has_links_alone(
     assert "Only a clinician's own calendar can be connected." in words(answer)
 
 
+@pytest.mark.bar("S3")
 def test_connecting_writes_nothing_before_it_is_started(
     unlu: Visitor, there: Memory, book: Book, practice: Practice
 ) -> None:
@@ -208,6 +209,7 @@ def test_wrong_input_is_told_and_nothing_else_is_lost(
     assert connections() == []
 
 
+@pytest.mark.bar("I10", "S1")
 @pytest.mark.parametrize(
     ("trouble", "status", "sentence"),
     [
@@ -288,6 +290,7 @@ def test_the_list_of_calendars_tells_it_too(unlu: Visitor, outside: Outside) -> 
     assert "dav.example.com: needs signing in again" in unlu.look("/calendars")
 
 
+@pytest.mark.bar("O3")
 def test_the_log_names_nobody(
     unlu: Visitor, outside: Outside, book: Book, practice: Practice
 ) -> None:
@@ -414,6 +417,7 @@ def test_a_stopped_one_is_answered(unlu: Visitor, outside: Outside, rule: Rule) 
     assert (outside.row.state, outside.row.answer) == (ConnectionState.WORKING, rule)
 
 
+@pytest.mark.bar("S3")
 def test_a_stopped_one_is_never_answered_by_following(unlu: Visitor, outside: Outside) -> None:
     put(outside, state=ConnectionState.STOPPED)
 
@@ -500,6 +504,7 @@ def test_the_guide_names_the_address_to_register(
     assert "ends every permission after 7 days" in page
 
 
+@pytest.mark.bar("L3")
 def test_unticking_ends_connections_too(
     practice: Practice, book: Book, unlu: Visitor, outside: Outside
 ) -> None:

@@ -69,6 +69,7 @@ def facts(answer: TestResponse) -> tuple[int, str, bytes]:
     return answer.status_code, answer.headers["Content-Type"], answer.data
 
 
+@pytest.mark.bar("L10")
 def test_a_feed_is_sent_with_these_headers(reader: FlaskClient, path: str) -> None:
     """SECURITY L10."""
     answer = reader.get(path)
@@ -98,6 +99,7 @@ def test_options_tells_what_is_allowed(reader: FlaskClient, path: str, named: bo
     assert NEVER & set(answer.headers.keys()) == set()
 
 
+@pytest.mark.bar("L14")
 @pytest.mark.parametrize("named", [True, False])
 @pytest.mark.parametrize("method", "POST PUT PATCH DELETE PROPFIND REPORT MKCALENDAR".split())
 def test_a_feed_can_be_read_only(reader: FlaskClient, path: str, method: str, named: bool) -> None:
@@ -116,6 +118,7 @@ def test_a_feed_can_be_read_only(reader: FlaskClient, path: str, method: str, na
     assert reader.get(path).data == before
 
 
+@pytest.mark.bar("L14")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -142,12 +145,14 @@ def test_headers_that_apps_send_change_nothing(
     )
 
 
+@pytest.mark.bar("L1", "L11")
 @pytest.mark.parametrize("query", ["?", "?utm_source=mail", "?mode=full_name", "?nocache=1&a=%00"])
 def test_a_query_changes_nothing(reader: FlaskClient, path: str, query: str) -> None:
     """SECURITY L1."""
     assert facts(reader.get(path + query)) == facts(reader.get(path))
 
 
+@pytest.mark.bar("L1")
 def test_who_is_signed_in_changes_nothing(
     browser_of: BrowserOf, reader: FlaskClient, path: str
 ) -> None:
@@ -172,6 +177,7 @@ def test_not_modified_repeats_both_validators(
     assert (NEVER | {"Content-Length"}) & set(answer.headers.keys()) == set()
 
 
+@pytest.mark.bar("F6")
 def test_after_a_change_nothing_is_called_unchanged(
     reader: FlaskClient, path: str, practice: Practice, book: Book
 ) -> None:
@@ -231,6 +237,7 @@ SPELLINGS = {
 }
 
 
+@pytest.mark.bar("L11")
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_a_mangled_link_finds_its_feed_or_none(
     reader: FlaskClient, path: str, practice: Practice, book: Book, spelling: str
@@ -252,6 +259,7 @@ def test_a_mangled_link_finds_its_feed_or_none(
     assert NEVER & set(answer.headers.keys()) == set()
 
 
+@pytest.mark.bar("L11")
 @pytest.mark.parametrize(
     "spelling",
     ["/cal//{}/a.ics", "//cal/{}/a.ics", "/CAL/{}", "/calendar/{}", "/{}", "/cal/"],
@@ -265,6 +273,7 @@ def test_what_is_not_spelt_as_a_link_is_not_found(
     assert (answer.status_code, "Location" in answer.headers) == (404, False)
 
 
+@pytest.mark.bar("L8")
 def test_every_unknown_token_hears_the_same(reader: FlaskClient, path: str) -> None:
     """SECURITY L8."""
     token = token_of(path)
@@ -277,6 +286,7 @@ def test_every_unknown_token_hears_the_same(reader: FlaskClient, path: str) -> N
     assert len({str(sorted(each.headers.items())) for each in answers}) == 1
 
 
+@pytest.mark.bar("N5")
 def test_only_a_few_readers_of_a_long_feed_hold_a_thread_each(
     app: Flask, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -298,6 +308,7 @@ def test_only_a_few_readers_of_a_long_feed_hold_a_thread_each(
     assert isinstance(ask(), Stream)
 
 
+@pytest.mark.bar("F7")
 def test_a_journal_that_cannot_be_read_stops_no_living_link(
     reader: FlaskClient, path: str, data_dir: Path
 ) -> None:
@@ -310,6 +321,7 @@ def test_a_journal_that_cannot_be_read_stops_no_living_link(
     assert (reader.get(path).status_code, reader.get(path).data) == (200, before)
 
 
+@pytest.mark.bar("L3", "D3")
 def test_a_reset_stands_although_the_journal_cannot_be_written(
     reader: FlaskClient, path: str, link: Link, practice: Practice, data_dir: Path
 ) -> None:
@@ -326,6 +338,7 @@ def test_a_reset_stands_although_the_journal_cannot_be_written(
     assert len(journal.read_text().splitlines()) == 1
 
 
+@pytest.mark.bar("L9")
 def test_guessing_is_slowed_down_and_a_living_link_never(
     reader: FlaskClient, path: str, now: Clock
 ) -> None:
@@ -346,6 +359,7 @@ def test_guessing_is_slowed_down_and_a_living_link_never(
     assert guess(1) == 404
 
 
+@pytest.mark.bar("L15")
 def test_a_dead_link_says_so_and_is_gone_after_thirty_days(
     reader: FlaskClient, path: str, link: Link, practice: Practice, now: Clock
 ) -> None:
@@ -366,6 +380,7 @@ def test_a_dead_link_says_so_and_is_gone_after_thirty_days(
     )
 
 
+@pytest.mark.bar("L10")
 def test_pages_are_never_stored_and_feeds_may_be(
     browser_of: BrowserOf, reader: FlaskClient, path: str
 ) -> None:
@@ -405,6 +420,7 @@ def out_of_order(what: str) -> Iterator[None]:
             event.remove(engine.pool, "connect", refuse)
 
 
+@pytest.mark.bar("F7", "D3")
 def test_while_the_database_is_out_of_order_the_last_good_feed_is_sent(
     reader: FlaskClient, path: str
 ) -> None:
@@ -418,6 +434,7 @@ def test_while_the_database_is_out_of_order_the_last_good_feed_is_sent(
     assert dict(answer.headers) == dict(good.headers)
 
 
+@pytest.mark.bar("F7")
 def test_without_a_last_good_feed_an_app_is_told_to_come_back(
     reader: FlaskClient, path: str
 ) -> None:
@@ -431,6 +448,7 @@ def test_without_a_last_good_feed_an_app_is_told_to_come_back(
     assert reader.get(path).status_code == 200
 
 
+@pytest.mark.bar("F7")
 def test_a_database_that_fails_in_the_middle_sends_no_half_calendar(
     reader: FlaskClient, path: str
 ) -> None:
@@ -441,6 +459,7 @@ def test_a_database_that_fails_in_the_middle_sends_no_half_calendar(
     assert (answer.status_code, b"VCALENDAR" in answer.data) == (503, False)
 
 
+@pytest.mark.bar("L3", "F7")
 def test_a_dead_link_stays_dead_while_the_database_is_out_of_order(
     reader: FlaskClient, path: str, link: Link, practice: Practice
 ) -> None:
@@ -475,6 +494,7 @@ def read_by(link: Link) -> tuple[str | None, bool]:
     return found.read_by, entries == 1
 
 
+@pytest.mark.bar("L12")
 @pytest.mark.parametrize(
     ("user_agent", "app_name"),
     [

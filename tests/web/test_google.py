@@ -107,6 +107,7 @@ def test_htmx_is_told_where_to_go(
     assert answer.headers["HX-Redirect"].startswith(f"{there.app.at.authorize}?")
 
 
+@pytest.mark.bar("S2")
 def test_another_browser_brings_nothing_back(
     practice: Practice, browser_of: BrowserOf, there: ScriptedGoogle
 ) -> None:
@@ -125,6 +126,7 @@ def test_another_browser_brings_nothing_back(
     assert [str(each.calendar_id) for each in the_connections()] == [practice.annas_calendar]
 
 
+@pytest.mark.bar("S2")
 def test_a_ticket_of_another_session_is_worth_nothing(
     practice: Practice, browser_of: BrowserOf, there: ScriptedGoogle
 ) -> None:
@@ -142,6 +144,7 @@ def test_a_ticket_of_another_session_is_worth_nothing(
     assert answer["state"].encode() not in b64encode(ticket.encode())
 
 
+@pytest.mark.bar("S2")
 def test_an_answer_is_good_once_and_for_ten_minutes(
     practice: Practice, browser_of: BrowserOf, there: ScriptedGoogle, now: Clock
 ) -> None:
@@ -160,6 +163,7 @@ def test_an_answer_is_good_once_and_for_ten_minutes(
     assert "begun in another window" in browser.get(again.location).text
 
 
+@pytest.mark.bar("S2")
 def test_a_code_of_another_sign_in_is_refused(
     practice: Practice, browser_of: BrowserOf, there: ScriptedGoogle
 ) -> None:
@@ -200,6 +204,7 @@ def test_a_practice_without_a_client_is_told(
     assert "has no client at Google yet" in browser.get(answer.location).text
 
 
+@pytest.mark.bar("S2")
 def test_whoever_was_signed_out_meanwhile_leaves_no_code_in_an_address(
     practice: Practice, browser_of: BrowserOf, there: ScriptedGoogle
 ) -> None:
@@ -285,6 +290,7 @@ def test_a_call_makes_the_connection_due_within_moments(
     assert due() == [connection.id]
 
 
+@pytest.mark.bar("S7")
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -343,6 +349,7 @@ def test_a_call_during_a_pass_is_not_lost(
     assert due() == [connection.id]
 
 
+@pytest.mark.bar("S6")
 def test_a_call_does_not_shorten_a_wait_that_google_asked_for(
     app: Flask, connection: Connection, headers: Headers, there: ScriptedGoogle, now: Clock
 ) -> None:
@@ -400,6 +407,7 @@ def test_after_another_sign_in_the_connection_goes_on(
     assert isinstance(next(iter(there.calendars.values())), Calendar)
 
 
+@pytest.mark.bar("S2")
 def test_nobody_signs_in_to_anothers_connection(
     browser_of: BrowserOf, connection: Connection
 ) -> None:

@@ -27,6 +27,7 @@ def ada(browser_of: BrowserOf, practice: Practice, book: Book) -> FlaskClient:
     return browser_of("ada@example.com")
 
 
+@pytest.mark.bar("O10")
 @pytest.mark.parametrize(
     "path",
     [
@@ -119,6 +120,7 @@ FORMS = {
 SENT = ("", "\x00", "a\x00b", "9" * 30, "-1", "²", "9999-12-31", "0001-01-01", "\u202e", "x" * 9000)
 
 
+@pytest.mark.bar("O10")
 @pytest.mark.parametrize("path", FORMS)
 def test_odd_fields_are_no_fault(ada: FlaskClient, path: str) -> None:
     page, form = FORMS[path]
@@ -137,6 +139,7 @@ def test_odd_fields_are_no_fault(ada: FlaskClient, path: str) -> None:
     assert {what: status for what, status in answers.items() if status in FAULTS} == {}
 
 
+@pytest.mark.bar("O10")
 def test_odd_sign_ins_are_no_fault(browser_of: BrowserOf) -> None:
     stranger = browser_of("")
     token = csrf_token(stranger, "/sign-in")
@@ -152,6 +155,7 @@ def test_odd_sign_ins_are_no_fault(browser_of: BrowserOf) -> None:
     assert {what: status for what, status in answers.items() if status in FAULTS} == {}
 
 
+@pytest.mark.bar("F1")
 def test_a_mode_nobody_knows_shows_nothing(ada: FlaskClient) -> None:
     assert ada.get("/calendars/2/sync/preview?mode=busy").status_code == 200
 

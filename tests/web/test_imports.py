@@ -56,6 +56,7 @@ def scheduled() -> int:
     return db.session.scalar(select(func.count(Appointment.id))) or 0
 
 
+@pytest.mark.bar("I9")
 def test_only_an_upload_may_be_as_large_as_a_calendar(sam: FlaskClient, practice: Practice) -> None:
     seven_megabytes = (
         b"Client,Start,Notes\n"
@@ -68,6 +69,7 @@ def test_only_an_upload_may_be_as_large_as_a_calendar(sam: FlaskClient, practice
     assert elsewhere.status_code == 413
 
 
+@pytest.mark.bar("I9")
 def test_an_upload_is_never_on_disk_in_the_clear(
     sam: FlaskClient, practice: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:

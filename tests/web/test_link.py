@@ -232,6 +232,7 @@ def test_without_a_note_the_simple_page_offers_no_full_names(
     assert "Choose full names on the link’s own page" in unlu.look(unlu.sync)
 
 
+@pytest.mark.bar("F3")
 def test_more_than_the_practice_allows_is_refused(unlu: Visitor, practice: Practice) -> None:
     policy(practice, ceiling=DisplayMode.INITIALS)
 
@@ -288,6 +289,7 @@ def test_a_preview_of_nonsense_says_what_is_wrong(
     assert sentence in words(answer)
 
 
+@pytest.mark.bar("F3")
 def test_a_preview_shows_no_more_than_the_practice_allows(
     unlu: Visitor, practice: Practice
 ) -> None:
@@ -322,6 +324,7 @@ def test_an_old_address_has_24_or_72_hours(unlu: Visitor, link: Link, hours: str
     assert "for 24 or for 72 hours." in words(refused)
 
 
+@pytest.mark.bar("L3")
 def test_a_reset_kills_the_old_address_at_once_and_keeps_the_reason(
     unlu: Visitor, link: Link
 ) -> None:
@@ -407,6 +410,7 @@ def test_a_new_reader_shows_until_its_owner_knows_it(unlu: Visitor, link: Link, 
         assert "New reader" not in unlu.look(page)
 
 
+@pytest.mark.bar("Z1")
 def test_a_visit_of_another_link_is_not_found(
     unlu: Visitor, practice: Practice, now: Clock
 ) -> None:
@@ -473,6 +477,7 @@ def test_a_practices_longest_life_shows_where_the_end_is_chosen(
     assert 'aria-describedby="last_day-hint last_day-errors"' in refused.text
 
 
+@pytest.mark.bar("F9")
 def test_the_lists_of_calendars_and_links_ask_the_database_as_often_for_many_links(
     unlu: Visitor, practice: Practice
 ) -> None:

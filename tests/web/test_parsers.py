@@ -28,6 +28,7 @@ def fetch(app: Flask) -> Fetch:
     return lambda link: client.get(f"/cal/{token_of(link)}/feed.ics").data
 
 
+@pytest.mark.bar("F8")
 def test_every_variant_reads_as_the_database_says(
     everything: Practice, fetch: Fetch, reader: Reader
 ) -> None:
@@ -81,6 +82,7 @@ OF_AN_EVENT = [
 ]
 
 
+@pytest.mark.bar("F2")
 def test_an_event_is_private_and_neither_rings_nor_invites(
     everything: Practice, fetch: Fetch
 ) -> None:
@@ -108,6 +110,7 @@ def test_a_calendar_without_appointments_is_a_calendar(
     assert reader([fetch(link) for link in made]) == [[], []]
 
 
+@pytest.mark.bar("L15")
 def test_the_notice_is_one_free_day_without_a_client(
     app: Flask, everything: Practice, reader: Reader, now: Clock
 ) -> None:
@@ -127,6 +130,7 @@ def test_the_notice_is_one_free_day_without_a_client(
     )
 
 
+@pytest.mark.bar("F7")
 def test_a_large_calendar_arrives_whole(practice: Practice, fetch: Fetch, reader: Reader) -> None:
     rows = Schedule(practice)
     for number in range(1_200):
@@ -166,6 +170,7 @@ def meant_by(wall: datetime, zone: ZoneInfo) -> datetime:
     return min(fitting, default=moments[0])
 
 
+@pytest.mark.bar("F8")
 def test_wall_times_of_every_zone_are_right_through_both_changes(
     practice: Practice, fetch: Fetch
 ) -> None:

@@ -28,6 +28,7 @@ def press(browser: FlaskClient, practice: Practice, action: str) -> TestResponse
     return browser.post(address, data=form, follow_redirects=True)
 
 
+@pytest.mark.bar("Z3")
 def test_one_press_shuts_every_door(
     app: Flask, practice: Practice, book: Book, browser_of: BrowserOf, ada: FlaskClient
 ) -> None:

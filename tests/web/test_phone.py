@@ -63,6 +63,7 @@ def spent() -> list[bool]:
 Phone = Callable[[], FlaskClient]
 
 
+@pytest.mark.bar("M3", "L14")
 def test_looking_spends_nothing(phone: Phone, code: str, link: Link) -> None:
     secret = token_of(link)
 
@@ -95,6 +96,7 @@ def test_the_browser_that_pressed_may_come_back(phone: Phone, code: str, link: L
     assert (pressed_again.status_code, secret in pressed_again.text) == (200, True)
 
 
+@pytest.mark.bar("M3")
 def test_another_browser_comes_too_late(phone: Phone, code: str, link: Link) -> None:
     secret, other = token_of(link), phone()
     press(phone(), code)
@@ -116,6 +118,7 @@ def test_a_browser_that_spent_another_code_is_another_browser(
     assert press(other, code).status_code == 410
 
 
+@pytest.mark.bar("M3")
 def test_of_twenty_presses_at_once_one_wins(phone: Phone, code: str, link: Link) -> None:
     secret = token_of(link)
     phones = [phone() for _ in range(20)]
@@ -134,6 +137,7 @@ def test_of_twenty_presses_at_once_one_wins(phone: Phone, code: str, link: Link)
     assert list(db.session.scalars(entries)) == [f"link:{link.id}"]
 
 
+@pytest.mark.bar("M3")
 @pytest.mark.parametrize("lifetime", [codes.QR_LIFETIME, codes.MAIL_LIFETIME])
 def test_a_code_is_good_until_its_time_is_over(
     phone: Phone, practice: Practice, link: Link, now: Clock, lifetime: timedelta
@@ -150,6 +154,7 @@ def test_a_code_is_good_until_its_time_is_over(
     assert spent() == [False]
 
 
+@pytest.mark.bar("M3")
 @pytest.mark.parametrize("ended", [links.disable, links.reset], ids=["disabled", "reset"])
 def test_a_code_ends_with_the_link_it_was_made_for(
     phone: Phone,

@@ -72,6 +72,7 @@ def test_what_ends_no_link_is_saved_without_a_question(
     assert "have ended" not in text
 
 
+@pytest.mark.bar("M6")
 def test_what_ends_links_says_how_many_and_asks_first(
     ada: FlaskClient, practice: Practice, book: Book, now: Clock
 ) -> None:

@@ -161,6 +161,7 @@ def test_what_is_decided_is_decided(unlu: FlaskClient, outside: Outside, row: Ap
     assert now_at(row) == ("10:00", "scheduled")
 
 
+@pytest.mark.bar("Z1", "S7")
 def test_others_decide_only_about_what_they_may_schedule(
     outside: Outside, row: Appointment, browser_of: Callable[[str], FlaskClient]
 ) -> None:

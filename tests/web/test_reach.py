@@ -52,6 +52,7 @@ def test_a_dead_link_is_not_checked_but_told_of(
     assert "This link was turned off already. Make a new one." in page
 
 
+@pytest.mark.bar("Z1")
 def test_a_link_is_checked_under_its_own_calendar_alone(
     practice: Practice, link: Link, browser_of: BrowserOf
 ) -> None:

@@ -104,6 +104,7 @@ def test_one_clinician_shows_in_the_colours_of_types_several_in_their_own(
     assert colour(anna) == "colour-orange"
 
 
+@pytest.mark.bar("Z1", "Z5")
 def test_anothers_schedule_is_not_found(
     practice: Practice, book: Book, browser_of: BrowserOf
 ) -> None:
@@ -173,6 +174,7 @@ def test_as_many_queries_whatever_is_booked(
     assert asked() == few
 
 
+@pytest.mark.bar("I6")
 def test_a_hostile_name_is_text(practice: Practice, book: Book, browser_of: BrowserOf) -> None:
     title = "</script><img src=x onerror=alert(1)>"
     book(kind=Kind.MEETING, title=title)

@@ -73,6 +73,7 @@ def test_internal_ids_show_only_where_the_practice_shows_them(
     assert "1042" in browser.get("/search?q=jane", headers=DIALOG).text
 
 
+@pytest.mark.bar("O3")
 def test_what_was_searched_for_is_in_no_log(
     practice: Practice, browser_of: BrowserOf, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -86,6 +87,7 @@ def test_what_was_searched_for_is_in_no_log(
     assert "jane" not in caplog.text.lower()
 
 
+@pytest.mark.bar("I6")
 def test_markup_in_a_name_stays_text(practice: Practice, book: Book, browser_of: BrowserOf) -> None:
     book(title="<b>Team</b> & co", kind=Kind.MEETING)
     text = browser_of("unlu@example.com").get("/search?q=team", headers=DIALOG).text

@@ -46,6 +46,7 @@ def status_with(app: Flask, cookie: str, page: str = "/calendar") -> int:
     return thief.get(page).status_code
 
 
+@pytest.mark.bar("A4")
 @pytest.mark.usefixtures("practice")
 def test_the_cookie_is_bound_to_this_host_and_to_https(app: Flask) -> None:
     browser = app.test_client()
@@ -77,6 +78,7 @@ def test_without_https_the_cookie_says_nothing_of_it(data_dir: Path) -> None:
     assert "Strict-Transport-Security" not in answer.headers
 
 
+@pytest.mark.bar("A4")
 def test_a_sign_in_opens_a_new_session(app: Flask, practice: Practice) -> None:
     victim = app.test_client()
     planted = _planted(app)
@@ -140,6 +142,7 @@ def _works_for_12_hours(browser: FlaskClient, practice: Practice, now: Clock) ->
     now.move(seconds=1)
 
 
+@pytest.mark.bar("A2")
 @pytest.mark.parametrize(
     "happens",
     [
@@ -188,6 +191,7 @@ def test_a_session_that_is_used_stays_awake(browser_of: BrowserOf, now: Clock) -
     assert statuses == [200, 200, 200, 200]
 
 
+@pytest.mark.bar("A3")
 def test_a_page_that_refreshes_itself_keeps_no_session_awake(
     browser_of: BrowserOf, now: Clock
 ) -> None:
@@ -234,6 +238,7 @@ ELSEWHERE = [
 ]
 
 
+@pytest.mark.bar("A10")
 @pytest.mark.parametrize(
     ("target", "leads_to"),
     [*OWN_PATHS.items(), *((target, "/") for target in ELSEWHERE)],
@@ -277,6 +282,7 @@ def test_a_part_of_a_page_whose_session_is_lost_sends_the_whole_page_to_sign_in(
     )
 
 
+@pytest.mark.bar("A6")
 def test_who_cannot_sign_in_is_not_told_why(app: Flask, practice: Practice) -> None:
     assert practice.anna.user_id is not None
     accounts.disable_user(practice.ada, practice.anna.user_id)
@@ -303,6 +309,7 @@ def _without_tokens(page: str) -> str:
     return re.sub(r'(?<="X-CSRFToken": ")[^"]+|(?<=name="csrf_token" value=")[^"]+', "", page)
 
 
+@pytest.mark.bar("A6")
 def test_who_fails_too_often_waits(app: Flask, practice: Practice, now: Clock) -> None:
     browser = app.test_client()
     wrong = [sign_in(browser, "unlu@example.com", "wrong" * 4).status_code for _ in range(6)]
@@ -317,6 +324,7 @@ def test_who_fails_too_often_waits(app: Flask, practice: Practice, now: Clock) -
     assert sign_in(browser, "unlu@example.com").status_code == 302
 
 
+@pytest.mark.bar("A6")
 def test_a_throttled_user_is_throttled_for_one_network_only(app: Flask, practice: Practice) -> None:
     for _ in range(6):
         sign_in(app.test_client(), "unlu@example.com", "wrong" * 4)
@@ -327,6 +335,7 @@ def test_a_throttled_user_is_throttled_for_one_network_only(app: Flask, practice
     assert sign_in(elsewhere, "unlu@example.com").status_code == 302
 
 
+@pytest.mark.bar("A6", "N1")
 def test_a_visitor_cannot_choose_the_network_that_is_throttled(
     app: Flask, practice: Practice
 ) -> None:
@@ -339,12 +348,14 @@ def test_a_visitor_cannot_choose_the_network_that_is_throttled(
     assert statuses == [422] * 5 + [429] * 2
 
 
+@pytest.mark.bar("A1")
 def test_a_password_of_a_megabyte_is_refused_as_any_other(app: Flask, practice: Practice) -> None:
     huge = sign_in(app.test_client(), "unlu@example.com", "x" * 1_000_000)
 
     assert (huge.status_code, SAME_SENTENCE in huge.text) == (422, True)
 
 
+@pytest.mark.bar("I9", "N5")
 def test_a_form_larger_than_any_file_is_refused_unread(app: Flask, practice: Practice) -> None:
     huge = sign_in(app.test_client(), "unlu@example.com", "x" * 6 * 1024 * 1024)
 
@@ -353,6 +364,7 @@ def test_a_form_larger_than_any_file_is_refused_unread(app: Flask, practice: Pra
     assert list(db.session.scalars(select(SignInFailure.count))) == []
 
 
+@pytest.mark.bar("A3", "M5")
 def test_signing_out_clears_what_the_browser_keeps(browser_of: BrowserOf) -> None:
     answer = _post(browser_of("unlu@example.com"), "/sign-out")
 
@@ -361,6 +373,7 @@ def test_signing_out_clears_what_the_browser_keeps(browser_of: BrowserOf) -> Non
     assert list(db.session.scalars(select(Session))) == []
 
 
+@pytest.mark.bar("A4")
 def test_the_cookie_and_the_table_of_sessions_hold_no_secret_in_common(
     browser_of: BrowserOf,
 ) -> None:
@@ -385,6 +398,7 @@ def _bad_sql() -> str:
     return ""
 
 
+@pytest.mark.bar("O5")
 @pytest.mark.parametrize(
     ("view", "status"), [(_raises, 500), (_bad_sql, 503)], ids=["error", "database"]
 )
@@ -410,6 +424,7 @@ def test_an_error_shows_nothing_of_the_inside(
     assert SECRET not in caplog.text
 
 
+@pytest.mark.bar("O5")
 @pytest.mark.parametrize("path", ["/none", "/calendar/99999", "/people/users/99999", "/import/99"])
 def test_what_is_not_there_is_said_in_one_sentence(browser_of: BrowserOf, path: str) -> None:
     answer = browser_of("ada@example.com").get(path)

@@ -65,6 +65,7 @@ def page_of(practice: Practice, link: Link) -> str:
     return f"/calendars/{practice.unlus_calendar}/links/{link.id}"
 
 
+@pytest.mark.bar("L12")
 def test_whoever_reads_a_link_is_on_its_page_in_the_audit_and_in_a_mail(
     practice: Practice, browser_of: BrowserOf, office: Link, recorder: Recorder
 ) -> None:
