@@ -9,6 +9,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   event.detail.shouldSwap = xhr.status < 500 && !page;
   event.detail.isError = !event.detail.shouldSwap;
   if (event.detail.isError) showFailure(messageIn(xhr.responseText));
+  // What is shown above the page would lie behind an open question.
+  if (xhr.getResponseHeader("HX-Retarget") === "#flashes") hidePopovers();
 });
 
 document.addEventListener("htmx:sendError", () => {
@@ -36,6 +38,10 @@ document.addEventListener("htmx:oobAfterSwap", (event) => {
   const { target } = event.detail;
   if (target.id === "flashes") announce(target.textContent);
 });
+
+function hidePopovers() {
+  document.querySelectorAll(":popover-open").forEach((popover) => popover.hidePopover());
+}
 
 function firstOf(element, selector) {
   return element.matches(selector) ? element : element.querySelector(selector);

@@ -22,6 +22,7 @@ class Action(StrEnum):
     SIGNED_IN = "session.signed_in"
     PASSWORD_SHOWN = "session.password_shown"  # noqa: S105
     SIGN_IN_FAILED = "session.sign_in_failed"
+    CONFIRMED = "session.confirmed"
     SIGN_IN_POLICY_CHANGED = "practice.sign_in_policy_changed"
     APP_ADDED = "second_factor.app_added"
     PASSKEY_ADDED = "second_factor.passkey_added"

@@ -17,6 +17,9 @@ ABSOLUTE_LIMIT = timedelta(hours=12)
 # So long a session waits for the second step.
 HALF_LIMIT = timedelta(minutes=10)
 
+# So long after its password was shown a session may do what is far-reaching.
+FRESH = timedelta(minutes=5)
+
 
 def add(session: Transaction, user: User, *, second_factor: factors.Kind | None = None) -> str:
     """A new session of the user in the transaction under way; its secret, for the cookie.
@@ -83,6 +86,24 @@ def seen(secret: str) -> None:
         again = session.scalar(select(Session).where(Session.digest == digest))
         if again is not None:
             again.seen_at = now
+
+
+def fresh(secret: str) -> bool:
+    """Whether it was made sure within five minutes that the session's user sits there."""
+    digest = tokens.digest(secret)
+    found = db.session.scalar(select(Session.confirmed_at).where(Session.digest == digest))
+    # A clock that was set back makes nothing fresh again.
+    return found is not None and found <= clock.now() <= found + FRESH
+
+
+def confirmed(secret: str) -> None:
+    """Whoever sits there has just shown that it is the session's user."""
+    with transaction() as session:
+        found = session.scalar(select(Session).where(Session.digest == tokens.digest(secret)))
+        if found is None:
+            return
+        found.confirmed_at = clock.now()
+        record(session, access.actor_for(found.user), Action.CONFIRMED, f"user:{found.user_id}")
 
 
 def sign_out(secret: str) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import delete, select
 
 from sync_ui import clock
-from sync_ui.errors import Invalid, Throttled
+from sync_ui.errors import Invalid, Refused, Throttled
 from sync_ui.models import SignInFailure, User, db, transaction
 from sync_ui.services import access, passwords, sessions
 from sync_ui.services.audit import Action, record
@@ -34,6 +34,22 @@ def sign_in(email: str, password: str, network: str) -> str:
         _count_failure(digest)
         raise Invalid("This e-mail address and password do not belong together. Try again.")
     return _open(user.id, digest)
+
+
+def confirm(secret: str, password: str, network: str) -> None:
+    """The session is fresh again: its user has shown the password once more.
+
+    Raises Invalid for a wrong one and Throttled after too many, as at sign-in.
+    """
+    user = sessions.signed_in(secret)
+    if user is None:
+        raise Refused("Your session is over. Sign in again.")
+    digest = hashlib.sha256(f"{user.email} {network}".encode()).hexdigest()
+    _slow_down(digest)
+    if not passwords.fits(user.password_hash, password):
+        _count_failure(digest)
+        raise Invalid("This is not your password. Try again.")
+    sessions.confirmed(secret)
 
 
 def _slow_down(digest: str) -> None:

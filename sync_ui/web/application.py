@@ -15,6 +15,7 @@ from sync_ui.web import (
     accounts,
     appointments,
     clients,
+    confirming,
     connection,
     connections,
     dates,
@@ -48,6 +49,7 @@ BLUEPRINTS = (
     accounts.blueprint,
     appointments.blueprint,
     clients.blueprint,
+    confirming.blueprint,
     connection.blueprint,
     connections.blueprint,
     duplicates.blueprint,
@@ -98,6 +100,7 @@ def build(config: Config | None = None) -> Flask:
     Htmx(app)
     signing.init_app(app)
     errors.init_app(app)
+    confirming.init_app(app)
     dates.init_app(app)
     pages.init_app(app)
     for blueprint in BLUEPRINTS:

@@ -12,7 +12,7 @@ from sync_ui.domain.roles import Permission
 from sync_ui.errors import Invalid
 from sync_ui.services import exports, people
 from sync_ui.services.exports import Span
-from sync_ui.web import dates
+from sync_ui.web import confirming, dates
 from sync_ui.web.forms import blame
 from sync_ui.web.signing import actor, guard
 
@@ -71,6 +71,7 @@ def schedule() -> View:
     form.offer()
     if not form.validate_on_submit():
         return _page(form, 422)
+    confirming.require_fresh()
     write, ending, media_type = FORMATS[form.format.data]
     try:
         content = write(actor(), form.span())
@@ -83,6 +84,7 @@ def schedule() -> View:
 @blueprint.post("/clients")
 @guard(Permission.EVERY_CLIENT)
 def clients() -> View:
+    confirming.require_fresh()
     content = exports.client_table(actor())
     return _download(content, f"clients-{dates.today()}.csv", "text/csv; charset=utf-8")
 

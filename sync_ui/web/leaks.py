@@ -7,7 +7,7 @@ from sync_ui.domain.roles import Permission
 from sync_ui.errors import NotFound
 from sync_ui.models import Reason
 from sync_ui.services import leaks, links
-from sync_ui.web import dates
+from sync_ui.web import confirming, dates
 from sync_ui.web.links import door
 from sync_ui.web.signing import actor, guard
 
@@ -51,7 +51,8 @@ def show(key: str, link_id: int) -> View:
 @guard(Permission.OWN_LINKS)
 def stop(key: str, link_id: int) -> View:
     """The address is dead at once: `how` is reset or disable."""
-    door(key, link_id)
+    calendar, _ = door(key, link_id)
+    confirming.require_fresh_unless_own(calendar)
     try:
         act, sentence = _STOPS[request.form.get("how", "")]
     except KeyError:

@@ -11,7 +11,7 @@ from sync_ui.errors import ConfirmationNeeded, Invalid, NotFound, SyncError
 from sync_ui.models import Calendar, Link
 from sync_ui.services import links, mail, notices, practice, replaced, visits
 from sync_ui.services.links import name
-from sync_ui.web import previews
+from sync_ui.web import confirming, previews
 from sync_ui.web.forms import REASONS, blame
 from sync_ui.web.link_form import ChoicesForm, LinkForm, values_of
 from sync_ui.web.links import about_address, allowed_modes, door, reason
@@ -25,7 +25,10 @@ View = str | Response | tuple[str, int]
 @blueprint.get("")
 @guard(Permission.OWN_LINKS)
 def show(key: str, link_id: int) -> View:
-    return _page(*door(key, link_id))
+    calendar, link = door(key, link_id)
+    if "address" in request.args:
+        confirming.require_fresh_unless_own(calendar)
+    return _page(calendar, link)
 
 
 @blueprint.post("")
@@ -36,6 +39,7 @@ def change(key: str, link_id: int) -> View:
     form = LinkForm()
     if not form.validate_on_submit():
         return _page(calendar, link, form, status=422)
+    confirming.require_fresh_unless_own(calendar)
     try:
         links.change(
             actor(),
@@ -70,6 +74,7 @@ def preview(key: str, link_id: int) -> View:
 @guard(Permission.OWN_LINKS)
 def renew(key: str, link_id: int) -> View:
     calendar, _ = door(key, link_id)
+    confirming.require_fresh_unless_own(calendar)
     hours = request.form.get("hours", 0, type=int)
     link = links.renew(actor(), link_id, hours)
     sentence = f"The link has a fresh address. The old one works for {hours} hours more."
@@ -80,6 +85,7 @@ def renew(key: str, link_id: int) -> View:
 @guard(Permission.OWN_LINKS)
 def reset(key: str, link_id: int) -> View:
     calendar, _ = door(key, link_id)
+    confirming.require_fresh_unless_own(calendar)
     link = links.reset(actor(), link_id, reason())
     sentence = "Access is reset: the old link shows no appointment any more. Add the new one."
     return _done(calendar, link, sentence, "address")
@@ -89,6 +95,7 @@ def reset(key: str, link_id: int) -> View:
 @guard(Permission.OWN_LINKS)
 def disable(key: str, link_id: int) -> View:
     calendar, _ = door(key, link_id)
+    confirming.require_fresh_unless_own(calendar)
     link = links.disable(actor(), link_id)
     sentence = "This link is disabled: it shows no appointment any more."
     return _done(calendar, link, sentence, "ended")
@@ -135,7 +142,7 @@ def _page(
         link=link,
         links=links,
         replaced=replaced,
-        https=links.address(link),
+        https=links.address(link) if confirming.may_see_addresses(calendar) else None,
         form=form,
         graces=links.GRACES,
         reasons=REASONS,

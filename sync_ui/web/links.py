@@ -41,7 +41,7 @@ from sync_ui.services import (
     practice,
     replaced,
 )
-from sync_ui.web import connection_states, dates, previews, proposed
+from sync_ui.web import confirming, connection_states, dates, previews, proposed
 from sync_ui.web.forms import MODES, REASONS, blame
 from sync_ui.web.link_form import AGREED
 from sync_ui.web.signing import actor, guard
@@ -103,7 +103,10 @@ def calendars() -> View:
 @blueprint.get("/calendars/<key>/sync")
 @guard(Permission.OWN_LINKS)
 def sync(key: str) -> View:
-    return _page(access.calendar(actor(), key))
+    calendar = access.calendar(actor(), key)
+    if "address" in request.args:
+        confirming.require_fresh_unless_own(calendar)
+    return _page(calendar)
 
 
 @blueprint.post("/calendars/<key>/sync")
@@ -111,6 +114,7 @@ def sync(key: str) -> View:
 def allow(key: str) -> View:
     """Ticking makes the first link; un-ticking asks before it turns everything off."""
     calendar = access.calendar(actor(), key)
+    confirming.require_fresh_unless_own(calendar)
     if not AllowForm().allowed.data:
         asking = _is_allowed(calendar)
         return _page(calendar, asking="disallow") if asking else _done(calendar, "", "allow")
@@ -122,8 +126,9 @@ def allow(key: str) -> View:
 @blueprint.post("/calendars/<key>/sync/disallow")
 @guard(Permission.OWN_LINKS)
 def disallow(key: str) -> View:
-    links.disallow(actor(), key)
     calendar = access.calendar(actor(), key)
+    confirming.require_fresh_unless_own(calendar)
+    links.disallow(actor(), key)
     return _done(calendar, "Access is disabled: no link works any more.", "allow")
 
 
@@ -150,6 +155,7 @@ def create(key: str) -> View:
     form = LinkForm()
     if not form.validate_on_submit():
         return _page(calendar, link_form=form, status=422)
+    confirming.require_fresh_unless_own(calendar)
     try:
         link = links.create(
             actor(),
@@ -167,8 +173,9 @@ def create(key: str) -> View:
 @blueprint.post("/calendars/<key>/reset-all")
 @guard(Permission.OWN_LINKS)
 def reset_all(key: str) -> View:
-    count = links.reset_all(actor(), key, reason())
     calendar = access.calendar(actor(), key)
+    confirming.require_fresh_unless_own(calendar)
+    count = links.reset_all(actor(), key, reason())
     sentence = f"{count} links have new addresses; the old ones show no appointment any more."
     return _done(calendar, sentence, "link")
 
@@ -177,6 +184,7 @@ def reset_all(key: str) -> View:
 @guard(Permission.OWN_LINKS)
 def change_mode(key: str, link_id: int) -> View:
     calendar, link = door(key, link_id)
+    confirming.require_fresh_unless_own(calendar)
     form = ModeForm()
     mode = _mode(form.mode.data)
     try:
@@ -194,6 +202,7 @@ def change_mode(key: str, link_id: int) -> View:
 def draw(key: str, link_id: int) -> View:
     """A QR code with a fresh single-use code; drawn here, never by anyone else."""
     calendar, link = door(key, link_id)
+    confirming.require_fresh_unless_own(calendar)
     text, code = codes.make(actor(), link_id)
     drawn = {"svg": _svg(codes.address(text)), "expires_at": code.expires_at}
     return _page(calendar, link, qr=drawn)
@@ -203,6 +212,7 @@ def draw(key: str, link_id: int) -> View:
 @guard(Permission.OWN_LINKS)
 def send(key: str, link_id: int) -> View:
     calendar, link = door(key, link_id)
+    confirming.require_fresh_unless_own(calendar)
     if not mail.is_configured():
         return _page(calendar, link, mailto=mail.mailto(actor(), link_id))
     mail.owe_link(actor(), link_id)
@@ -214,6 +224,7 @@ def send(key: str, link_id: int) -> View:
 @guard(Permission.OWN_LINKS)
 def reset(key: str, link_id: int) -> View:
     calendar, link = door(key, link_id)
+    confirming.require_fresh_unless_own(calendar)
     links.reset(actor(), link_id, reason())
     sentence = "Access is reset: the old link shows no appointment any more. Add the new one."
     return _done(calendar, sentence, "link", link)
@@ -223,6 +234,7 @@ def reset(key: str, link_id: int) -> View:
 @guard(Permission.OWN_LINKS)
 def disable(key: str, link_id: int) -> View:
     calendar, _ = door(key, link_id)
+    confirming.require_fresh_unless_own(calendar)
     links.disable(actor(), link_id)
     at = "link" if links.live(calendar) else "allow"
     return _done(calendar, "This link is disabled: it shows no appointment any more.", at)
@@ -340,7 +352,7 @@ def _page(
         **_reach(),
         large=feeds.is_large(calendar),
         **_preview(calendar, link, mode),
-        **_addresses(link),
+        **_addresses(link if confirming.may_see_addresses(calendar) else None),
         **about_address(link),
         **connection_states.about(calendar),
         **_proposed(calendar),

@@ -11,6 +11,7 @@ from sync_ui.domain.roles import Permission, Role
 from sync_ui.errors import SyncError
 from sync_ui.models import User
 from sync_ui.services import accounts, links, people, sights
+from sync_ui.web import confirming
 from sync_ui.web.forms import COLOURS, blame
 from sync_ui.web.signing import actor, guard
 
@@ -59,6 +60,7 @@ def new() -> View:
     form = NewUserForm()
     if not form.validate_on_submit():
         return _user_page(form)
+    confirming.require_fresh(password=form.password.label.text)
     try:
         accounts.create_user(
             actor(),
@@ -82,6 +84,8 @@ def user(user_id: int) -> View:
     form = UserForm(obj=found, role=found.role.value, sees_clients=found.clinician is not None)
     if not form.validate_on_submit():
         return _user_page(form, found)
+    if form.role.data != found.role.value:
+        confirming.require_fresh()
     try:
         accounts.change_user(
             actor(),
@@ -102,6 +106,7 @@ def user(user_id: int) -> View:
 def password(user_id: int) -> View:
     found = accounts.user(user_id)
     form = PasswordForm()
+    confirming.require_fresh(password=form.password.label.text)
     try:
         accounts.set_password(actor(), user_id, form.password.data or "")
     except SyncError as error:
@@ -115,6 +120,7 @@ def password(user_id: int) -> View:
 @blueprint.post("/users/<int:user_id>/disable")
 @guard(Permission.PEOPLE)
 def disable(user_id: int) -> View:
+    confirming.require_fresh()
     accounts.disable_user(actor(), user_id)
     flash("The user is out: sessions, links and codes are dead. See below what remains to do.")
     return redirect(url_for("people.user", user_id=user_id))
@@ -124,6 +130,7 @@ def disable(user_id: int) -> View:
 @guard(Permission.PEOPLE)
 def reset_known(user_id: int) -> View:
     """Links of others whose addresses a disabled user had seen get new ones."""
+    confirming.require_fresh()
     count = sights.reset_known(actor(), user_id)
     flash(
         f"{count} {'link has a new address' if count == 1 else 'links have new addresses'}. "
@@ -135,6 +142,7 @@ def reset_known(user_id: int) -> View:
 @blueprint.post("/users/<int:user_id>/enable")
 @guard(Permission.PEOPLE)
 def enable(user_id: int) -> View:
+    confirming.require_fresh()
     accounts.enable_user(actor(), user_id)
     flash("The user can sign in again. Old links stay dead.")
     return redirect(url_for("people.listed"))
@@ -169,6 +177,7 @@ def clinician(clinician_id: int) -> View:
 @blueprint.post("/clinicians/<int:clinician_id>/archive")
 @guard(Permission.PEOPLE)
 def archive(clinician_id: int) -> View:
+    confirming.require_fresh()
     people.archive(actor(), clinician_id)
     flash("The clinician has left: every link of their calendar is dead.")
     return redirect(url_for("people.listed"))

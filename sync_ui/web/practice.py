@@ -12,6 +12,7 @@ from sync_ui.errors import SyncError
 from sync_ui.models import Reason
 from sync_ui.models.installation import current
 from sync_ui.services import accounts, audit, links, practice, providers, sign_ins
+from sync_ui.web import confirming
 from sync_ui.web.forms import MODES, REASONS, Count, blame
 from sync_ui.web.signing import actor, guard
 
@@ -125,6 +126,7 @@ def reset_links() -> View:
     form = ResetForm()
     if not form.validate_on_submit():
         return _policy_page(PolicyForm(formdata=None, obj=practice.get()), reset_form=form)
+    confirming.require_fresh()
     count = links.reset_practice(actor(), Reason(form.reason.data))
     flash(
         f"{count} {'link has a new address' if count == 1 else 'links have new addresses'}; "

@@ -96,6 +96,7 @@ POST connection.start           302 302 404 302 302
 POST connection.sync_now        302 302 404 302 302
 POST connections.connect        302 302 404 302 302
 GET  connections.new            302 200 404 200 200
+POST confirming.confirm         302 302 302 302 302
 GET  duplicates.choose          302 403 403 200 200
 GET  duplicates.merge           302 403 403 200 200
 POST duplicates.merge           302 403 403 302 302
@@ -416,6 +417,7 @@ class Things:
                 "password": "secret",
                 "mode": "busy",
             },
+            "confirming.confirm": {"confirm_password": PASSWORD, "next": "/account"},
             "duplicates.merge": {"kept": self.client},
             "exports.schedule": {
                 "clinician": self.clinician,
@@ -703,8 +705,8 @@ POSTS = [route for route in EXPECTED if route[1] == "POST" and route[0] not in M
 
 # Signed in, shared and set up already, or only looking.
 NOTHING_TO_CHANGE = set(
-    "accounts.sign_in google.start moves.restore imports.preview links.allow reach.check "
-    "setup.begin setup.fill".split()
+    "accounts.sign_in confirming.confirm google.start moves.restore imports.preview links.allow "
+    "reach.check setup.begin setup.fill".split()
 )
 
 

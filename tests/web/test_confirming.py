@@ -1,0 +1,332 @@
+"""What is far-reaching asks for the password again, once the last one is five minutes old."""
+
+import re
+from collections.abc import Callable
+from html import unescape
+from io import BytesIO
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from werkzeug.datastructures import MultiDict
+from werkzeug.test import TestResponse
+
+from sync_ui.gateways.memory import Memory
+from sync_ui.models import AuditEntry, Link, ProviderName, Session, SignInFailure, User, db
+from sync_ui.services import accounts
+from sync_ui.services.signing import FREE_FAILURES
+from sync_ui.web import confirming
+from tests.practice import PASSWORD, Book, Clock, Practice, csrf_token
+from tests.web.test_access import EXPECTED, Asker, Things, every_row
+
+pytestmark = pytest.mark.bar("A9")
+
+BrowserOf = Callable[[str], FlaskClient]
+
+ASKED = "Confirm that it is you"
+
+# What of another person's link, and of people, needs the password again.
+FAR_REACHING = [
+    (endpoint, "POST")
+    for endpoint in (
+        "exports.clients exports.schedule link.change link.disable link.renew link.reset "
+        "leaks.stop links.allow links.change_mode links.create links.disable links.disallow "
+        "links.draw links.reset links.reset_all links.send people.archive people.disable "
+        "people.enable people.new people.password people.reset_known practice.reset_links"
+    ).split()
+]
+
+LINKS = [route for route in FAR_REACHING if route[0].split(".")[0] in {"link", "links", "leaks"}]
+
+
+@pytest.fixture
+def app(app: Flask) -> Flask:
+    """Every account outside is one in memory."""
+    app.extensions["providers"][ProviderName.CALDAV] = lambda login: Memory()
+    return app
+
+
+@pytest.fixture
+def asker(
+    app: Flask, practice: Practice, book: Book, browser_of: BrowserOf
+) -> Callable[[str], Asker]:
+    return lambda column: Asker(app, practice, book, column, browser_of)
+
+
+def later(asking: Asker, now: Clock, route: tuple[str, str]) -> TestResponse:
+    """The request by a browser that was signed in six minutes before."""
+    send = asking.prepared(route)
+    now.move(minutes=6)
+    return send()
+
+
+@pytest.mark.parametrize("route", FAR_REACHING, ids=lambda route: route[0])
+def test_an_old_session_is_asked_for_the_password_and_changes_nothing(
+    asker: Callable[[str], Asker], now: Clock, route: tuple[str, str]
+) -> None:
+    asking = asker("administrator")
+    assert asking.ask(route).status_code == EXPECTED[route]["administrator"]
+
+    send = asker("administrator").prepared(route)
+    now.move(minutes=6)
+    before = _without_sessions()
+    answer = send()
+
+    assert (answer.status_code, ASKED in answer.text) == (403, True)
+    assert _without_sessions() == before
+
+
+def _without_sessions() -> dict[str, list[tuple[object, ...]]]:
+    """What is stored, but for when a session was last seen."""
+    return {name: rows for name, rows in every_row().items() if name != "session"}
+
+
+@pytest.mark.parametrize("route", LINKS, ids=lambda route: route[0])
+def test_ones_own_link_never_asks(
+    asker: Callable[[str], Asker], now: Clock, route: tuple[str, str]
+) -> None:
+    answer = later(asker("own"), now, route)
+
+    assert answer.status_code == EXPECTED[route]["own"]
+
+
+@pytest.mark.parametrize("minutes", [0, 4, 5])
+def test_whoever_has_just_signed_in_is_not_asked(
+    browser_of: BrowserOf, now: Clock, minutes: int
+) -> None:
+    browser = browser_of("ada@example.com")
+    now.move(minutes=minutes)
+
+    assert post(browser, "/export/clients").status_code == 200
+
+
+def test_the_password_lets_it_through_and_counts_for_five_minutes(
+    browser_of: BrowserOf, practice: Practice, now: Clock
+) -> None:
+    browser = browser_of("ada@example.com")
+    now.move(minutes=6)
+
+    answers = [
+        post(browser, "/export/clients"),
+        post(browser, "/export/clients", confirm_password=PASSWORD),
+        post(browser, "/export/clients"),
+    ]
+    now.move(minutes=5, seconds=1)
+    answers.append(post(browser, "/export/clients"))
+
+    assert [answer.status_code for answer in answers] == [403, 200, 200, 403]
+    db.session.rollback()
+    confirmed = select(AuditEntry.actor).where(AuditEntry.action == "session.confirmed")
+    assert list(db.session.scalars(confirmed)) == [practice.ada.word]
+
+
+def test_a_clock_that_is_set_back_makes_nothing_fresh_again(
+    browser_of: BrowserOf, now: Clock
+) -> None:
+    browser = browser_of("ada@example.com")
+    assert post(browser, "/export/clients").status_code == 200
+
+    now.move(minutes=-2)
+
+    assert post(browser, "/export/clients").status_code == 403
+
+
+def post(browser: FlaskClient, path: str, **form: object) -> TestResponse:
+    return browser.post(path, data=form | {"csrf_token": csrf_token(browser, "/account")})
+
+
+FIELD = re.compile(r'<textarea name="([^"]+)" hidden>\n(.*?)</textarea>', re.DOTALL)
+
+
+def sent_again(page: str) -> MultiDict[str, str]:
+    """The fields as a browser would send them, the new token among them."""
+    found = MultiDict([(unescape(name), unescape(value)) for name, value in FIELD.findall(page)])
+    [token] = set(re.findall(r'<form.*?name="csrf_token" value="([^"]+)"', page, re.DOTALL)[-1:])
+    found.add("csrf_token", token)
+    return found
+
+
+def test_what_was_typed_comes_back_as_it_was_but_for_passwords(
+    app: Flask, practice: Practice, browser_of: BrowserOf, now: Clock
+) -> None:
+    browser = browser_of("ada@example.com")
+    now.move(minutes=6)
+    typed = MultiDict(
+        [
+            ("name", " </textarea><b>Nora & \"Co\" 'Ünlü'\r\nsecond line "),
+            ("name", ""),
+            ("tick", "1"),
+            ("tick", "2"),
+            ("email", "nora@example.com"),
+            ("role", "scheduler"),
+            ("password", "nobody may read this again"),
+            ("confirm_password", "a wrong but long password"),
+            ("csrf_token", csrf_token(browser, "/account")),
+        ]
+    )
+
+    page = browser.post("/people/new", data=typed).text
+
+    again = sent_again(page)
+    del again["csrf_token"]
+    for name in ("password", "confirm_password", "csrf_token"):
+        del typed[name]
+    assert list(again.items(multi=True)) == list(typed.items(multi=True))
+    assert "nobody may read" not in page
+    assert "a wrong but long" not in page
+    assert 'type="password" id="confirming-password" name="password"' in page
+
+
+def test_a_user_is_added_by_the_repeated_form(
+    app: Flask, practice: Practice, browser_of: BrowserOf, now: Clock
+) -> None:
+    browser = browser_of("ada@example.com")
+    now.move(minutes=6)
+    typed = {"name": "Nora Quist", "email": "nora@example.com", "role": "scheduler"}
+    password = "an unusual first password"
+    asked = post(browser, "/people/new", **typed, password=password)
+    assert _names(User.name).count("Nora Quist") == 0
+
+    form = sent_again(asked.text)
+    form.update({"password": password, "confirm_password": PASSWORD})
+    answer = browser.post("/people/new", data=form)
+
+    assert (asked.status_code, answer.status_code) == (403, 302)
+    assert _names(User.name).count("Nora Quist") == 1
+
+
+def _names(column: object) -> list[object]:
+    db.session.rollback()
+    return list(db.session.scalars(select(column)))  # type: ignore[call-overload]
+
+
+def test_a_wrong_password_is_slowed_down_as_at_sign_in(browser_of: BrowserOf, now: Clock) -> None:
+    browser = browser_of("ada@example.com")
+    now.move(minutes=6)
+    wrong = [
+        post(browser, "/export/clients", confirm_password="wrong" * 4)
+        for _ in range(FREE_FAILURES + 1)
+    ]
+
+    right = post(browser, "/export/clients", confirm_password=PASSWORD)
+
+    assert [answer.status_code for answer in wrong] == [422] * FREE_FAILURES + [429]
+    assert "This is not your password." in wrong[0].text
+    assert (right.status_code, "Wait a few minutes" in right.text) == (429, True)
+    assert _names(SignInFailure.count) != []
+
+
+def test_htmx_gets_the_question_above_the_page(
+    practice: Practice, browser_of: BrowserOf, now: Clock
+) -> None:
+    browser = browser_of("sam@example.com")
+    path = f"/calendars/{practice.annas_calendar}/sync"
+    token = csrf_token(browser, "/account")
+    now.move(minutes=6)
+
+    answer = browser.post(
+        path, data={"allowed": "y"}, headers={"HX-Request": "true", "X-CSRFToken": token}
+    )
+
+    assert answer.status_code == 403
+    assert (answer.headers["HX-Retarget"], answer.headers["HX-Reswap"]) == ("#flashes", "innerHTML")
+    assert answer.headers["HX-Reselect"] == "#confirming"
+    assert answer.text.lstrip().startswith('<form class="card form" id="confirming"')
+    assert _names(Link.id) == []
+
+    form = sent_again(answer.text)
+    form["confirm_password"] = PASSWORD
+    assert browser.post(path, data=form).headers["Location"] == path
+    assert len(_names(Link.id)) == 1
+
+
+def test_a_file_has_to_be_chosen_again(app: Flask, browser_of: BrowserOf, now: Clock) -> None:
+    app.add_url_rule("/taken", "pages.taken", view_func=_takes_a_file, methods=["POST"])
+    browser = browser_of("ada@example.com")
+    now.move(minutes=6)
+
+    page = post(browser, "/taken", file=(BytesIO(b"all of it"), "backup.bin"), note="kept").text
+
+    assert 'enctype="multipart/form-data"' in page
+    assert '<input class="input" type="file" id="confirming-file" name="file"' in page
+    assert "backup.bin" not in page
+    assert sent_again(page)["note"] == "kept"
+
+
+def _takes_a_file() -> str:
+    confirming.require_fresh()
+    return "taken"
+
+
+def test_a_page_that_was_asked_for_is_returned_to(
+    practice: Practice, book: Book, browser_of: BrowserOf, now: Clock
+) -> None:
+    things = Things(practice, book, practice.anna, practice.sam)
+    browser = browser_of("sam@example.com")
+    address = f"/calendars/{things.key}/links/{things.link.id}?address="
+    now.move(minutes=6)
+
+    asked = browser.get(address)
+    form = sent_again(asked.text)
+    assert (asked.status_code, form["next"]) == (403, address)
+
+    wrong = browser.post("/confirm", data=form | {"confirm_password": "wrong" * 4})
+    form = sent_again(wrong.text)
+    right = browser.post("/confirm", data=form | {"confirm_password": PASSWORD})
+
+    assert (wrong.status_code, right.status_code) == (422, 302)
+    assert right.headers["Location"] == address
+    assert things.token in browser.get(address).text
+
+
+@pytest.mark.parametrize(
+    "target", ["//evil.example", "https://evil.example", "/\\evil.example", ""]
+)
+def test_confirming_leads_to_a_page_of_ours_alone(browser_of: BrowserOf, target: str) -> None:
+    answer = post(browser_of("ada@example.com"), "/confirm", next=target)
+
+    assert answer.headers["Location"] == "/"
+
+
+@pytest.mark.parametrize("page", ["/links/{link}", "/sync"])
+def test_anothers_address_is_hidden_once_the_session_is_old(
+    practice: Practice, book: Book, browser_of: BrowserOf, now: Clock, page: str
+) -> None:
+    things = Things(practice, book, practice.anna, practice.sam)
+    address = f"/calendars/{things.key}{page.format(link=things.link.id)}"
+    scheduler, anna = browser_of("sam@example.com"), browser_of("anna@example.com")
+    assert things.token in scheduler.get(address).text
+
+    now.move(minutes=6)
+    hidden, own = scheduler.get(address), anna.get(address)
+
+    assert (hidden.status_code, things.token in hidden.text) == (200, False)
+    assert "Show the address" in hidden.text
+    assert things.token in own.text
+
+
+def test_a_name_can_be_mended_without_the_password_but_no_role(
+    practice: Practice, browser_of: BrowserOf, now: Clock
+) -> None:
+    browser = browser_of("ada@example.com")
+    path = f"/people/users/{practice.sam.user_id}"
+    now.move(minutes=6)
+
+    renamed = post(browser, path, name="Sam R. Rivera", role="scheduler")
+    raised = post(browser, path, name="Sam Rivera", role="administrator")
+
+    assert (renamed.status_code, raised.status_code) == (302, 403)
+    found = accounts.user(practice.sam.user_id or 0)
+    assert (found.name, found.role.value) == ("Sam R. Rivera", "scheduler")
+
+
+def test_confirming_prolongs_no_session_beyond_its_end(
+    browser_of: BrowserOf, practice: Practice, now: Clock
+) -> None:
+    browser = browser_of("ada@example.com")
+    began = _names(Session.created_at)
+    now.move(minutes=6)
+    assert post(browser, "/confirm", confirm_password=PASSWORD).status_code == 302
+
+    assert _names(Session.created_at) == began
