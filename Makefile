@@ -10,7 +10,7 @@ TWO_AT_ONCE = -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bar lint bench soak lock system-packages
+.PHONY: help run test bar fuzz lint bench soak lock system-packages
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,14 @@ test: system-packages ## run every test (ARGS="-k feed" for some)
 
 bar: system-packages ## run what proves the security bar and print its table (BAR=FILE writes it as Markdown)
 	@$(BIN)/python -m pytest $(TWO_AT_ONCE) -p tests.bar_table $(if $(BAR),--bar-table $(BAR)) $(ARGS)
+
+fuzz: .venv/dev ## look for bytes at which importers or links fall over (SECONDS=120 for each of TARGETS)
+	@.ci/fuzzer
+	@for target in $(TARGETS); do echo "Fuzzing: $$target" && \
+		PYTHONPATH=.venv/fuzz:. $(BIN)/python -m tests.fuzz $$target $(SECONDS) || exit 1; done
+
+SECONDS ?= 120
+TARGETS ?= calendar table spelling door
 
 lint: .venv/dev ## check style, types and the architecture
 	$(BIN)/ruff check
