@@ -67,16 +67,27 @@ def init_app(app: Flask) -> Huey:
         if sync.is_needed():
             enqueue(partial(sync_due.schedule, delay=seconds))
 
+    app.extensions["huey"] = huey
+    app.extensions["wake"] = wake_for_connections
+    app.extensions["sweep_now"] = sweep_now
+    _add_rare_tasks(app, huey)
+    return huey
+
+
+def _add_rare_tasks(app: Flask, huey: Huey) -> None:
     @huey.task()
     def repair_zones() -> None:
         with app.app_context():
             zone_laws.repair(WORKER)
 
-    app.extensions["huey"] = huey
-    app.extensions["wake"] = wake_for_connections
+    @huey.periodic_task(crontab(minute="23"))
+    def look_daily() -> None:
+        """Asked each hour, so that a night without power costs no day."""
+        with app.app_context():
+            upkeep.look_daily()
+
     app.extensions["repair_zones"] = repair_zones
-    app.extensions["sweep_now"] = sweep_now
-    return huey
+    app.extensions["look_daily"] = look_daily
 
 
 def run(app: Flask) -> None:
@@ -94,6 +105,7 @@ def take_up(app: Flask) -> None:
     """What has come up while nobody worked is done next."""
     app.extensions["repair_zones"]()  # the laws may be newer than at the last start
     app.extensions["sweep_now"]()
+    app.extensions["look_daily"]()
     # An import that a worker died over is free when its lease is over.
     app.extensions["sweep_now"].schedule(delay=uploads.LEASE.total_seconds() + 1)
 

@@ -145,7 +145,6 @@ OPEN = {
     "B3": "Pending.",
     "B4": "Pending.",
     "B6": "Pending.",
-    "O2": "Pending.",
     "O4": "Pending.",
     "O6": "Pending.",
     "O7": "Pending.",

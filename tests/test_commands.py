@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from sync_ui.config import ROOT
 from sync_ui.domain.event import Choices, DisplayMode, Status, Telehealth
 from sync_ui.domain.ics_write import NOTICE
-from sync_ui.models import Appointment, Client, Link, Reason, User, db
+from sync_ui.models import Appointment, AuditEntry, Client, Link, Reason, User, db
 from sync_ui.services import feeds, links, replaced
 from sync_ui.services import practice as practices
 from tests.practice import NOW, Clock, Practice
@@ -493,3 +493,33 @@ def test_what_cannot_start_says_so_in_one_line(
     assert done.stdout == ""
     assert done.stderr.startswith(f"Sync Calendar cannot start: {sentence}")
     assert done.stderr.count("\n") == 1
+
+
+# the audit
+
+
+@pytest.mark.bar("O2")
+def test_the_audit_is_verified_and_what_is_wrong_is_named(run: Run, practice: Practice) -> None:
+    practices.show_internal_ids(practice.ada, shown=True)
+    practices.show_internal_ids(practice.ada, shown=False)
+    assert printed(run("audit", "verify")) == "whole: 2 entries"
+
+    with db.engine.connect().execution_options(writing=True) as connection:
+        connection.execute(delete(AuditEntry).where(AuditEntry.id == 2))
+        connection.commit()
+
+    sentence = "Error: entry 2 is missing: the end was cut off."
+    assert refused(run("audit", "verify")) == sentence
+    assert printed(run("audit", "restart")) == "whole: 2 entries"
+
+
+def test_the_audit_is_exported_by_days(run: Run, practice: Practice, now: Clock) -> None:
+    practices.show_internal_ids(practice.ada, shown=True)
+    now.move(days=1)
+
+    written = printed(run("audit", "export", "--to", f"{NOW:%Y-%m-%d}"))
+    later = printed(run("audit", "export", "--from", f"{NOW + timedelta(days=1):%Y-%m-%d}"))
+
+    what = [[line.split(",")[5] for line in text.splitlines()[1:]] for text in (written, later)]
+    assert what == [["practice.client_settings_changed"], ["audit.exported", "audit.exported"]]
+    assert "does not match" in refused(run("audit", "export", "--from", "yesterday"))

@@ -119,8 +119,9 @@ def test_a_new_worker_looks_again_when_the_lease_of_one_that_died_is_over(app: F
 
     worker.take_up(app)
 
-    laws, at_once, later = huey.pending()
-    assert (laws.name, at_once.name, later.name) == ("repair_zones", "sweep_now", "sweep_now")
+    laws, at_once, daily, later = huey.pending()
+    assert (laws.name, at_once.name, daily.name) == ("repair_zones", "sweep_now", "look_daily")
+    assert later.name == "sweep_now"
     assert (laws.eta, at_once.eta) == (None, None)
     assert uploads.LEASE < later.eta - before < uploads.LEASE + timedelta(minutes=1)
 

@@ -6,7 +6,7 @@ nothing when its input is no terminal.
 
 from flask import Flask
 
-from sync_ui.cli import appointments, connections, links, serving, users
+from sync_ui.cli import appointments, audit, connections, links, serving, users
 
 COMMANDS = (
     serving.serve,
@@ -14,6 +14,7 @@ COMMANDS = (
     serving.fill_demo,
     serving.check_health,
     users.user,
+    audit.audit,
     appointments.appointments_group,
     links.link,
     connections.connection,

@@ -21,11 +21,17 @@ _GUARDED = re.compile(rf"'{_FORMULA.pattern}")
 
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
     """The whole file; every cell stays text."""
+    return _BYTE_ORDER_MARK.encode() + _written([columns]) + write_rows(rows)
+
+
+def write_rows(rows: Iterable[Sequence[str]]) -> bytes:
+    """What follows in a table that is written bit by bit; every cell stays text."""
+    return _written([guarded(cell) for cell in row] for row in rows)
+
+
+def _written(rows: Iterable[Sequence[str]]) -> bytes:
     text = io.StringIO(newline="")
-    text.write(_BYTE_ORDER_MARK)
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    writer.writerows([guarded(cell) for cell in row] for row in rows)
+    csv.writer(text).writerows(rows)
     return text.getvalue().encode()
 
 

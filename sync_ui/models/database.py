@@ -189,6 +189,7 @@ def transaction() -> Iterator[Session]:
         _begin_writing(session)
         yield session
         session.commit()
+        _raise_head(session)
         _tell(session)
     except OperationalError as error:
         session.rollback()
@@ -203,11 +204,18 @@ def transaction() -> Iterator[Session]:
     finally:
         session.info["writing"] = False
         session.info.pop("owes", None)
+        session.info.pop("newest_entry", None)
 
 
 def owes_more(session: Session) -> None:
     """The transaction under way leaves something for the worker to do: it is woken afterwards."""
     session.info["owes"] = True
+
+
+def _raise_head(session: Session) -> None:
+    newest = session.info.pop("newest_entry", None)
+    if newest is not None:
+        current_app.extensions["installation"].head.raise_to(newest)
 
 
 def _tell(session: Session) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from sync_ui.config import Config
 from sync_ui.errors import CannotStart
 from sync_ui.models import database, keys, migrations
+from sync_ui.models.head import Head
 from sync_ui.models.journal import Journal
 from sync_ui.models.keys import Keys
 from sync_ui.models.practice import KeyCheck
@@ -26,6 +27,7 @@ class Installation:
     config: Config
     keys: Keys
     journal: Journal
+    head: Head
 
 
 def current() -> Installation:
@@ -53,11 +55,14 @@ def prepare(config: Config) -> Installation:
         engine = database.make_engine(config.data_dir, config.database_url, found.database)
         try:
             database.check_opens(engine)
+            head = Head(config.data_dir / "audit.head")
+            if not migrations.has_chain(engine):
+                head.create()
             migrations.upgrade(engine)
             _check_keys(engine, found)
         finally:
             engine.dispose()
-    return Installation(config, found, _journal(config.data_dir / "revoked.log"))
+    return Installation(config, found, _journal(config.data_dir / "revoked.log"), head)
 
 
 def _journal(path: Path) -> Journal:

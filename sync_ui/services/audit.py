@@ -8,6 +8,8 @@ from sqlalchemy.orm import Session
 from sync_ui import clock
 from sync_ui.domain import chain
 from sync_ui.models import AuditEntry, db
+from sync_ui.models.head import Newest
+from sync_ui.models.installation import current
 from sync_ui.services.access import Actor
 
 
@@ -94,6 +96,12 @@ class Action(StrEnum):
     CODE_MADE = "code.made"
     CODE_SPENT = "code.spent"
     CLEANED_UP = "worker.cleaned_up"
+    AUDIT_VERIFIED = "audit.verified"
+    AUDIT_EXPORTED = "audit.exported"
+    AUDIT_RESTARTED = "audit.head_restarted"
+    NETWORKS_CHANGED = "network.changed"
+    NETWORKS_LIFTED = "network.lifted"
+    EMERGENCY_SEEN = "network.emergency_seen"
 
 
 def record(
@@ -113,6 +121,7 @@ def record(
     number, before = session.execute(newest).one_or_none() or (0, chain.START)
     number, at = number + 1, clock.now()
     digest = chain.digest(before, number, at, actor.word, action.value, subject, detail)
+    _note_newest(session, Newest(number - 1, before), Newest(number, digest))
     session.add(
         AuditEntry(
             id=number,
@@ -124,6 +133,26 @@ def record(
             digest=digest,
         )
     )
+
+
+def _note_newest(session: Session, before: Newest, newest: Newest) -> None:
+    """The head outside the database says so after the commit, if what it says now is true.
+
+    Else the chain was cut off: growing on, it must not hide that.
+    """
+    if "newest_entry" not in session.info:
+        head = current().head.read()
+        if head is None or not (head == before or _is_in_chain(session, head)):
+            return
+    session.info["newest_entry"] = newest
+
+
+def _is_in_chain(session: Session, head: Newest) -> bool:
+    """Another's entries came in between, or a crash before the head could be written."""
+    if head.number == 0:
+        return head.digest == chain.START
+    found = select(AuditEntry.digest).where(AuditEntry.id == head.number)
+    return session.scalar(found) == head.digest
 
 
 def latest_of(subject: str) -> AuditEntry | None:

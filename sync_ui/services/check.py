@@ -21,7 +21,7 @@ from sync_ui.models import (
 )
 from sync_ui.models.installation import current
 from sync_ui.models.keys import NAMES, path_of
-from sync_ui.services import reach, zone_laws
+from sync_ui.services import reach, trail, zone_laws
 from sync_ui.services.access import COMMAND
 from sync_ui.services.mail import MOST_ATTEMPTS
 from sync_ui.services.sync import NEED_SOMEBODY, WORKED_ON
@@ -42,6 +42,7 @@ def findings() -> list[Finding]:
         _database(),
         *_keys(),
         _journal(),
+        _audit(),
         _worker(),
         _time_zones(),
         _mail(),
@@ -85,6 +86,19 @@ def _journal() -> Finding:
         words = "revoked.log cannot be read and written. Give it back to the server's user."
         return Finding("journal", False, words)
     return Finding("journal", True, "of dead links, there.")
+
+
+def _audit() -> Finding:
+    """What the worker found when it last compared every entry with the chain."""
+    last = trail.last_verified()
+    if last is None:
+        return Finding("audit", True, "not verified yet; the worker does once a day.")
+    at = f"{last.at:%Y-%m-%d %H:%M} UTC"
+    if last.verdict.wrong:
+        return Finding("audit", False, f"verified {at}: {last.verdict.words}")
+    late = clock.now() > last.at + 2 * trail.A_DAY
+    words = f"verified {at}, {last.verdict.words}."
+    return Finding("audit", not late, f"{words} Is the worker running?" if late else words)
 
 
 def _worker() -> Finding:

@@ -29,6 +29,7 @@ from sync_ui.services import (
     notices,
     series,
     sessions,
+    trail,
     undo,
     uploads,
     visits,
@@ -52,6 +53,15 @@ def sweep() -> None:
         clean_up,
         lambda: uploads.work(WORKER),
     )
+    _do_each(parts)
+
+
+def look_daily() -> None:
+    """What has not been looked at for a day is; each part knows when it last did."""
+    _do_each((trail.verify_daily,))
+
+
+def _do_each(parts: tuple[Callable[[], object], ...]) -> None:
     for part in parts:
         try:
             part()

@@ -13,6 +13,9 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from sync_ui.errors import CannotStart
 
+# The version that chained the audit.
+CHAINED = "0007"
+
 
 def upgrade(engine: Engine) -> None:
     """Bring the database to this version's shape, in one transaction.
@@ -54,6 +57,13 @@ def exists(engine: Engine) -> bool:
             return MigrationContext.configure(connection).get_current_revision() is not None
     except (OperationalError, ProgrammingError):
         raise CannotStart("the database that SYNC_DATABASE_URL names does not answer.") from None
+
+
+def has_chain(engine: Engine) -> bool:
+    """Whether the database's audit is chained already, as it is from one version on."""
+    with engine.connect() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+    return found is not None and found >= CHAINED
 
 
 @cache

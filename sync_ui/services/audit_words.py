@@ -1,0 +1,120 @@
+"""What the audit's actions are called on pages and in exports."""
+
+from sync_ui.services.audit import Action
+
+WORDS: dict[Action, str] = {
+    Action.PRACTICE_SET_UP: "Practice set up",
+    Action.PRACTICE_CHANGED: "Practice changed",
+    Action.POLICY_CHANGED: "Policy on links changed",
+    Action.CLIENT_SETTINGS_CHANGED: "Settings of clients changed",
+    Action.DEMO_FILLED: "Demo practice filled in",
+    Action.SIGNED_IN: "Signed in",
+    Action.SIGN_IN_FAILED: "Sign-in failed",
+    Action.SIGNED_OUT: "Signed out",
+    Action.USER_CREATED: "User created",
+    Action.USER_CHANGED: "User changed",
+    Action.USER_DISABLED: "User disabled",
+    Action.USER_ENABLED: "User enabled again",
+    Action.PASSWORD_CHANGED: "Password changed",
+    Action.CLINICIAN_CREATED: "Clinician created",
+    Action.CLINICIAN_CHANGED: "Clinician changed",
+    Action.CLINICIAN_ARCHIVED: "Clinician archived",
+    Action.CLIENT_CREATED: "Client created",
+    Action.CLIENT_CHANGED: "Client changed",
+    Action.CLIENT_ARCHIVED: "Client archived",
+    Action.CLIENT_RESTORED: "Client restored",
+    Action.CLIENTS_MERGED: "Two clients merged",
+    Action.CLIENTS_EXPORTED: "Clients exported",
+    Action.SCHEDULE_EXPORTED: "Schedule exported",
+    Action.LOCATION_CREATED: "Place added",
+    Action.LOCATION_CHANGED: "Place changed",
+    Action.LOCATION_REMOVED: "Place removed",
+    Action.TYPE_CREATED: "Type of appointment created",
+    Action.TYPE_CHANGED: "Type of appointment changed",
+    Action.TYPE_ARCHIVED: "Type of appointment archived",
+    Action.HOLIDAY_CREATED: "Holiday added",
+    Action.HOLIDAY_REMOVED: "Holiday removed",
+    Action.APPOINTMENT_CREATED: "Appointment created",
+    Action.APPOINTMENT_CHANGED: "Appointment changed",
+    Action.APPOINTMENT_CANCELLED: "Appointment cancelled",
+    Action.APPOINTMENT_RESTORED: "Appointment restored",
+    Action.ZONES_REPAIRED: "Times set right after a zone’s new law",
+    Action.SERIES_CREATED: "Series created",
+    Action.SERIES_CHANGED: "Series changed",
+    Action.SERIES_CANCELLED: "Series cancelled",
+    Action.SERIES_EXTENDED: "Series extended",
+    Action.CHANGE_UNDONE: "Change undone",
+    Action.IMPORT_UPLOADED: "File for an import uploaded",
+    Action.IMPORT_ACCEPTED: "Import accepted",
+    Action.IMPORT_APPLIED: "Import brought in",
+    Action.IMPORT_DISCARDED: "File for an import discarded",
+    Action.IMPORT_UNDONE: "Import undone",
+    Action.IMPORT_COLUMNS_SAID: "Columns of an import explained",
+    Action.LINK_CREATED: "Link created",
+    Action.LINK_CHANGED: "Link changed",
+    Action.LINK_MODE_CHANGED: "How a link shows names changed",
+    Action.LINK_RENEWED: "Link got a fresh address",
+    Action.OLD_ADDRESS_ENDED: "Old address of a link ended",
+    Action.LINK_RESET: "Link reset",
+    Action.LINK_DISABLED: "Link disabled",
+    Action.LINK_EXPIRED: "Link expired",
+    Action.LINKS_DISABLED: "All links of a calendar disabled",
+    Action.LINKS_RESET: "Links reset together",
+    Action.LINK_MAILED: "Link sent by e-mail",
+    Action.LINK_FIRST_READ: "Link read by an app, first of the day",
+    Action.LINK_OPENED: "Link opened by another program, first of the day",
+    Action.LINK_NEW_READER: "Link read by a new kind of reader",
+    Action.LINK_SILENT: "Reader of a link fell silent",
+    Action.NOTICE_PUT_AWAY: "Notice about a link put away",
+    Action.CONNECTION_CREATED: "Connection created",
+    Action.CONNECTION_STARTED: "Connection started",
+    Action.CONNECTION_CHANGED: "Connection changed",
+    Action.CONNECTION_SIGNED_IN: "Connection signed in again",
+    Action.CONNECTION_ENDED: "Connection ended",
+    Action.PROPOSAL_DECIDED: "Change from outside decided on",
+    Action.CODE_MADE: "Code for a link shown",
+    Action.CODE_SPENT: "Code for a link used",
+    Action.CLEANED_UP: "What had expired was removed",
+    Action.AUDIT_VERIFIED: "Audit verified",
+    Action.AUDIT_EXPORTED: "Audit exported",
+    Action.AUDIT_RESTARTED: "Audit’s head begun anew",
+    Action.NETWORKS_CHANGED: "Network restrictions changed",
+    Action.NETWORKS_LIFTED: "Network restrictions lifted on the server",
+    Action.EMERGENCY_SEEN: "Warning about a command on the server closed",
+}
+
+# What comes before the dot of an action.
+KINDS: dict[str, str] = {
+    "appointment": "Appointments",
+    "appointment_type": "Types of appointments",
+    "audit": "The audit",
+    "calendar": "Calendars",
+    "change": "Undone changes",
+    "client": "Clients",
+    "clinician": "Clinicians",
+    "code": "Codes for links",
+    "connection": "Connections",
+    "holiday": "Holidays",
+    "import": "Imports",
+    "link": "Links",
+    "location": "Places",
+    "network": "Network restrictions",
+    "practice": "The practice",
+    "series": "Series",
+    "session": "Sign-ins",
+    "user": "Users",
+    "worker": "The worker",
+}
+
+
+def words(action: str) -> str:
+    """An action in plain words, also one that another version knew."""
+    known = WORDS.get(action)  # type: ignore[call-overload]
+    if known is not None:
+        return str(known)
+    kind, _, what = action.partition(".")
+    return f"{kind}: {what}".replace("_", " ").capitalize()
+
+
+def kind_words(kind: str) -> str:
+    return KINDS.get(kind, kind.replace("_", " ").capitalize())
