@@ -7,8 +7,9 @@ Nonsense refuses to start, with a sentence.
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from email.utils import parseaddr
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -19,6 +20,24 @@ from sync_ui.errors import CannotStart
 ROOT = Path(__file__).parent.parent
 
 Network = IPv4Network | IPv6Network
+
+NAMES = (
+    "SYNC_DATA_DIR",
+    "SYNC_BASE_URL",
+    "SYNC_DATABASE_URL",
+    "SYNC_REDIS_URL",
+    "SYNC_SMTP_URL",
+    "SYNC_MAIL_FROM",
+    "SYNC_TRUSTED_PROXIES",
+    "SYNC_ALLOW_PRIVATE_ADDRESSES",
+    "SYNC_GOOGLE_CLIENT_ID",
+    "SYNC_GOOGLE_CLIENT_SECRET",
+    "SYNC_PROCESSES",
+    "SYNC_FEED_MEMORY",
+    "SYNC_LOG_LEVEL",
+)
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 
@@ -44,6 +63,7 @@ class Config:
     google_client_secret: str | None = field(default=None, repr=False)
     processes: int = 1
     feed_memory: int = 256
+    log_level: str = "info"
 
     @property
     def secure(self) -> bool:
@@ -77,7 +97,34 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
         google_client_secret=google_secret,
         processes=_number(environ, "SYNC_PROCESSES", 1, 64),
         feed_memory=_number(environ, "SYNC_FEED_MEMORY", 256, 1_000_000),
+        log_level=log_level(environ),
     )
+
+
+def log_level(environ: Mapping[str, str] = os.environ) -> str:
+    """How much is logged. Raises CannotStart for nonsense."""
+    given = (_read(environ, "SYNC_LOG_LEVEL") or "info").lower()
+    if given not in LOG_LEVELS:
+        raise CannotStart(f"SYNC_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}.")
+    return given
+
+
+def unknown_names(environ: Iterable[str] = os.environ) -> list[str]:
+    """One sentence for each `SYNC_…` in the environment that no setting is called."""
+    known = {*NAMES, *(f"{name}_FILE" for name in NAMES)}
+    given = sorted(name for name in environ if name.startswith("SYNC_") and name not in known)
+    return [_unknown(name, sorted(known)) for name in given]
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    meant = get_close_matches(name, known, n=1)
+    shown = ascii(name)[1:-1]  # whatever it holds, it is one line
+    return f"{shown} is no setting{f'; is {meant[0]} meant?' if meant else '.'}"
+
+
+def forget_debugging(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Flask's debugger shows the inside of the program to whoever asks: it is never switched on."""
+    environ.pop("FLASK_DEBUG", None)
 
 
 def _read(environ: Mapping[str, str], name: str) -> str | None:

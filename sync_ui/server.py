@@ -12,9 +12,11 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 
 import click
@@ -24,7 +26,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
-from sync_ui import config, worker
+from sync_ui import config, logs, worker
 from sync_ui.errors import CannotStart
 from sync_ui.models import installation
 from sync_ui.services import addresses, practice
@@ -48,6 +50,7 @@ def serve(host: str | None = None, port: int | None = None) -> None:
     """
     served_host, served_port = config.served_address()
     host, port = host or served_host, port or served_port
+    logs.configure("web")
     with installation.hold(installation.current().config.data_dir, SECONDS_TO_WAIT):
         wait_for_port(host, port)
         worker.check(current_app)
@@ -62,6 +65,8 @@ def serve(host: str | None = None, port: int | None = None) -> None:
 
 
 def greet(host: str, port: int) -> None:
+    for sentence in config.unknown_names():
+        click.echo(sentence, err=True)
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         click.echo("Running as root: a user of its own would be safer.", err=True)
     address = f"http://{host}:{port}"
@@ -107,6 +112,7 @@ def web_server(host: str, port: int) -> MPServer:
         blocking_threads=THREADS,
         http1_settings=HTTP1Settings(header_read_timeout=10_000, max_buffer_size=65_536),
         log_level=LogLevels.error,
+        log_dictconfig=logs.for_granian(),
         log_access=False,
         respawn_failed_workers=True,
         workers_kill_timeout=SECONDS_TO_FINISH,
@@ -124,8 +130,10 @@ def web_server(host: str, port: int) -> MPServer:
 
 def load_application() -> Callable[..., object]:
     """Runs in the web server's own process."""
+    logs.configure("web")
     end_with_parent()
-    from app import app  # late: this process needs its own, the first one has one already
+    with telling_of_crashes():
+        from app import app  # late: this process needs its own, the first one has one already
 
     # Reading thousands of rows makes no cycles, but the usual thresholds look for them
     # every few hundred: a third of the time that a practice's feed takes.
@@ -183,7 +191,19 @@ class Background:
 
 def work() -> None:
     """Runs in the worker's own process."""
+    logs.configure("worker")
     end_with_parent()
-    from app import app  # late: as above
+    with telling_of_crashes():
+        from app import app  # late: as above
 
-    worker.run(app)
+        worker.run(app)
+
+
+@contextmanager
+def telling_of_crashes() -> Iterator[None]:
+    """A process of ours that ends tells of it in one line; Python would tell everything."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is ends the process
+        logs.crashed(error)
+        sys.exit(1)

@@ -24,6 +24,7 @@ FLOORS = {
     "sync_ui.config": 1,
     "sync_ui.clock": 1,
     "sync_ui.errors": 1,
+    "sync_ui.logs": 1,
     "sync_ui.domain": 2,
     "sync_ui.models": 3,
     "sync_ui.gateways": 3,

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,7 @@ def test_calendar_servers_need_not_be_public_where_they_are_named(tmp_path: Path
         ("SYNC_PROCESSES", "0"),
         ("SYNC_PROCESSES", "four"),
         ("SYNC_FEED_MEMORY", "-1"),
+        ("SYNC_LOG_LEVEL", "everything"),
         ("SYNC_BASE_URL_FILE", "/nowhere/at/all"),
     ],
 )
@@ -108,3 +110,19 @@ def test_nonsense_refuses_to_start_with_a_sentence_that_names_the_setting(
 def test_a_setting_and_its_file_together_refuse_to_start(tmp_path: Path) -> None:
     with pytest.raises(CannotStart):
         load(tmp_path, SYNC_BASE_URL="https://a.example", SYNC_BASE_URL_FILE="/etc/hostname")
+
+
+@pytest.mark.bar("O6")
+def test_a_misspelt_name_is_told_with_what_was_meant() -> None:
+    environ = ("SYNC_BASEURL", "SYNC_SMTP_URL", "SYNC_REDIS_URL_FILE", "SYNC_X\x1b[31m", "HOME")
+
+    assert config.unknown_names(environ) == [
+        "SYNC_BASEURL is no setting; is SYNC_BASE_URL meant?",
+        "SYNC_X\\x1b[31m is no setting.",
+    ]
+
+
+def test_every_setting_has_its_name_in_the_list() -> None:
+    read = set(re.findall(r"\bSYNC_[A-Z_]+\b", Path(config.__file__).read_text()))
+
+    assert read == set(config.NAMES)

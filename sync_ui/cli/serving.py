@@ -6,7 +6,7 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from sync_ui import server, worker
+from sync_ui import logs, server, worker
 from sync_ui.cli.shared import plainly
 from sync_ui.services import (
     check,
@@ -28,6 +28,7 @@ def serve(host: str | None, port: int | None) -> None:
 @with_appcontext
 def work() -> None:
     """Do the background work alone, until SIGTERM."""
+    logs.configure("worker")
     worker.run(current_app)
 
 

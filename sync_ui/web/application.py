@@ -31,6 +31,7 @@ from sync_ui.web import (
     link,
     links,
     moves,
+    numbering,
     pages,
     people,
     phone,
@@ -107,4 +108,5 @@ def build(config: Config | None = None) -> Flask:
         app.register_blueprint(blueprint)
     worker.init_app(app)
     register_commands(app)
+    numbering.init_app(app)  # last: it stands before all others
     return app

@@ -13,7 +13,7 @@ from typing import Any
 
 from flask import Flask
 
-from sync_ui import clock
+from sync_ui import clock, logs
 from sync_ui.domain import networks
 from sync_ui.errors import NotFound, Unavailable
 from sync_ui.models.installation import Installation
@@ -145,6 +145,7 @@ class FeedsFirst:
             ("Content-Type", "text/plain; charset=utf-8"),
             ("Content-Length", str(len(text))),
             ("Cache-Control", "no-store"),
+            ("X-Request-ID", logs.request_number()),
         ]
         start(STATUS[status], [*headers, *more, *self._protection])
         return [text]

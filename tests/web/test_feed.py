@@ -283,6 +283,8 @@ def test_every_unknown_token_hears_the_same(reader: FlaskClient, path: str) -> N
 
     text = b"There is no such calendar link.\n"
     assert [facts(each) for each in answers] == [(404, "text/plain; charset=utf-8", text)] * 7
+    numbers = {each.headers.pop("X-Request-ID") for each in answers}
+    assert len(numbers) == 7
     assert len({str(sorted(each.headers.items())) for each in answers}) == 1
 
 
