@@ -5,9 +5,7 @@ from flask.cli import AppGroup
 
 from sync_ui.cli.shared import password_from, plainly
 from sync_ui.domain.roles import Role
-from sync_ui.services import (
-    accounts,
-)
+from sync_ui.services import accounts, enrolment
 from sync_ui.services.access import COMMAND
 
 user = AppGroup("user", help="Users who sign in.")
@@ -34,3 +32,13 @@ def list_users() -> None:
     for found in accounts.users():
         state = "disabled" if found.disabled_at else "active"
         click.echo(f"{found.id}\t{found.email}\t{found.role.value}\t{state}")
+
+
+@user.command("forget-factors")
+@click.argument("email")
+@plainly
+def forget_factors(email: str) -> None:
+    """Take away every second factor of a user who has lost them; the password stays."""
+    found = accounts.by_email(email)
+    enrolment.forget(COMMAND, found.id)
+    click.echo(found.email)

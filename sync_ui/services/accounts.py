@@ -135,6 +135,14 @@ def clinician_by_email(email: str) -> Clinician:
     return found
 
 
+def by_email(email: str) -> User:
+    """Raises NotFound with a sentence for whoever types a command."""
+    found = db.session.scalar(select(User).where(User.email == one_line(email).lower()))
+    if found is None:
+        raise NotFound("There is no user with this e-mail address. See 'flask user list'.")
+    return found
+
+
 def checked_email(email: str) -> str:
     """Lower-case and well-formed; never two addresses, never a line break."""
     try:

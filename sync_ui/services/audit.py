@@ -26,6 +26,8 @@ class Action(StrEnum):
     SIGN_IN_FAILED = "session.sign_in_failed"
     CONFIRMED = "session.confirmed"
     SIGN_IN_POLICY_CHANGED = "practice.sign_in_policy_changed"
+    SECOND_STEP_FAILED = "session.second_step_failed"
+    APP_BEGUN = "second_factor.app_begun"
     APP_ADDED = "second_factor.app_added"
     PASSKEY_ADDED = "second_factor.passkey_added"
     FACTOR_REMOVED = "second_factor.removed"

@@ -21,7 +21,7 @@ from sync_ui.models import (
 )
 from sync_ui.models.installation import current
 from sync_ui.models.keys import NAMES, path_of
-from sync_ui.services import reach, trail, zone_laws
+from sync_ui.services import factors, reach, trail, zone_laws
 from sync_ui.services.access import COMMAND
 from sync_ui.services.mail import MOST_ATTEMPTS
 from sync_ui.services.sync import NEED_SOMEBODY, WORKED_ON
@@ -48,6 +48,7 @@ def findings() -> list[Finding]:
         _mail(),
         _feeds(),
         _connections(),
+        _second_factors(),
         *_public_link(),
     ]
 
@@ -161,6 +162,13 @@ def _connections() -> Finding:
         return Finding("connections", True, f"{alive}, in step.")
     words = f"{needed} of {alive} need somebody, {late} are overdue. Their pages say why."
     return Finding("connections", False, words)
+
+
+def _second_factors() -> Finding:
+    counted = factors.counted().values()
+    users, with_one = (sum(numbers) for numbers in zip(*counted, strict=True))
+    have = "has" if with_one == 1 else "have"
+    return Finding("second factors", True, f"{with_one} of {users} users {have} one.")
 
 
 def _ways(figures: FeedFigures) -> dict[str, int]:

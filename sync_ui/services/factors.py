@@ -111,9 +111,9 @@ def roles_that_must() -> frozenset[Role]:
     return frozenset(Role(word) for word in _policy().second_factor_roles.split())
 
 
-def owes_one(user: User) -> bool:
+def owes_one(user_id: int, role: Role) -> bool:
     """Whether the user must set up a second factor before anything else."""
-    return user.role in roles_that_must() and not has_any(user.id)
+    return role in roles_that_must() and not has_any(user_id)
 
 
 def change_policy(actor: Actor, *, roles: frozenset[Role], idle_minutes: int) -> None:

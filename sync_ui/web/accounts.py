@@ -1,6 +1,6 @@
 """Sign in, sign out, and the user's own account."""
 
-from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from flask import Blueprint, flash, redirect, render_template, session, url_for
 from flask_login import current_user, login_required, logout_user
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
@@ -8,9 +8,9 @@ from wtforms import BooleanField, PasswordField
 from wtforms.validators import EqualTo, InputRequired
 
 from sync_ui.errors import SyncError
-from sync_ui.services import accounts, mail, notices, practice, sessions
-from sync_ui.web import security, signing
-from sync_ui.web.forms import SignInForm, blame, own_path
+from sync_ui.services import accounts, factors, mail, notices, passkeys, practice, sessions
+from sync_ui.web import second_step, security, signing
+from sync_ui.web.forms import SignInForm, blame
 
 blueprint = Blueprint("accounts", __name__)
 
@@ -43,12 +43,15 @@ def sign_in() -> View:
     except SyncError as error:
         blame(form.password, error)
         return _sign_in_page(form, error.status)
-    return redirect(own_path(request.args.get("next")) or url_for("pages.home"))
+    return second_step.go_on()
 
 
 def _sign_in_page(form: SignInForm, status: int = 0) -> View:
     return render_template(
-        "accounts/sign_in.html", form=form, practice_name=practice.get().name
+        "accounts/sign_in.html",
+        form=form,
+        practice_name=practice.get().name,
+        has_passkeys=passkeys.possible(),
     ), status or (422 if form.errors else 200)
 
 
@@ -56,6 +59,8 @@ def _sign_in_page(form: SignInForm, status: int = 0) -> View:
 def sign_out() -> Response:
     if current_user.is_authenticated:
         sessions.sign_out(current_user.id)
+    if half := signing.half():
+        sessions.sign_out(half)
     logout_user()
     session.clear()
     answer = redirect(url_for("accounts.sign_in"))
@@ -95,4 +100,5 @@ def _account_page(form: PasswordForm, status: int = 0) -> View:
         form=form,
         notices_form=NoticesForm(formdata=None, wanted=notices.wants_mails(signing.actor())),
         mail_is_set_up=mail.is_configured(),
+        held=factors.held(current_user.user_id),
     ), status or (422 if form.errors else 200)

@@ -22,6 +22,8 @@ from sync_ui.web import (
     duplicates,
     errors,
     exports,
+    factor_rules,
+    factors,
     feeds,
     google,
     health,
@@ -40,6 +42,7 @@ from sync_ui.web import (
     reach,
     schedule,
     search,
+    second_step,
     security,
     setup,
     signing,
@@ -55,6 +58,8 @@ BLUEPRINTS = (
     connections.blueprint,
     duplicates.blueprint,
     exports.blueprint,
+    factor_rules.blueprint,
+    factors.blueprint,
     google.blueprint,
     health.blueprint,
     holidays.blueprint,
@@ -71,6 +76,7 @@ BLUEPRINTS = (
     reach.blueprint,
     schedule.blueprint,
     search.blueprint,
+    second_step.blueprint,
     setup.blueprint,
     types.blueprint,
 )
@@ -100,6 +106,7 @@ def build(config: Config | None = None) -> Flask:
     google.init_app(app)
     Htmx(app)
     signing.init_app(app)
+    factors.init_app(app)
     errors.init_app(app)
     confirming.init_app(app)
     dates.init_app(app)

@@ -1,11 +1,8 @@
 """Sync Calendar: a calendar's links, and every way to get one onto a phone."""
 
 from collections.abc import Iterable
-from io import BytesIO
 from urllib.parse import urlsplit
 
-import qrcode
-import qrcode.image.svg
 from flask import (
     Blueprint,
     current_app,
@@ -17,7 +14,6 @@ from flask import (
 )
 from flask_wtf import FlaskForm
 from htmx_flask import request as htmx_request
-from markupsafe import Markup
 from werkzeug.wrappers import Response
 from wtforms import BooleanField, Field, RadioField, SelectField, StringField
 from wtforms.validators import InputRequired
@@ -41,7 +37,7 @@ from sync_ui.services import (
     practice,
     replaced,
 )
-from sync_ui.web import confirming, connection_states, dates, previews, proposed
+from sync_ui.web import confirming, connection_states, dates, previews, proposed, qr
 from sync_ui.web.forms import MODES, REASONS, blame
 from sync_ui.web.link_form import AGREED
 from sync_ui.web.signing import actor, guard
@@ -204,7 +200,7 @@ def draw(key: str, link_id: int) -> View:
     calendar, link = door(key, link_id)
     confirming.require_fresh_unless_own(calendar)
     text, code = codes.make(actor(), link_id)
-    drawn = {"svg": _svg(codes.address(text)), "expires_at": code.expires_at}
+    drawn = {"svg": qr.svg(codes.address(text)), "expires_at": code.expires_at}
     return _page(calendar, link, qr=drawn)
 
 
@@ -405,11 +401,3 @@ def _addresses(link: Link | None) -> dict[str, object]:
         return {"https": None, "webcal": None, "app_links": {}}
     name = links.name(link.calendar)
     return {"https": https, "webcal": apps.webcal(https), "app_links": apps.ways_in(https, name)}
-
-
-def _svg(text: str) -> Markup:
-    image = qrcode.make(text, image_factory=qrcode.image.svg.SvgPathImage, border=4)
-    drawn = BytesIO()
-    image.save(drawn)
-    svg = drawn.getvalue().decode()
-    return Markup(svg[svg.index("<svg") :])  # noqa: S704 - drawn by us from our own address

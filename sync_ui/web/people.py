@@ -10,7 +10,7 @@ from sync_ui.domain.colours import Colour
 from sync_ui.domain.roles import Permission, Role
 from sync_ui.errors import SyncError
 from sync_ui.models import User
-from sync_ui.services import accounts, links, people, sights
+from sync_ui.services import accounts, factors, links, people, sights
 from sync_ui.web import confirming
 from sync_ui.web.forms import COLOURS, blame
 from sync_ui.web.signing import actor, guard
@@ -195,5 +195,6 @@ def _user_page(
         user=found,
         sight=sights.could_see(found) if found else None,
         links=links,
+        has_factors=factors.has_any(found.id) if found else False,
         password_form=password_form or PasswordForm(formdata=None),
     ), status or (422 if form.errors else 200)

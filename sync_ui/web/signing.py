@@ -20,6 +20,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+# Where the cookie keeps a half session, apart from what Flask-Login reads.
+HALF = "half"
+
+
 class SignedIn(UserMixin):
     """The user behind a session. The cookie holds the session's secret, no user's id."""
 
@@ -41,12 +45,27 @@ def init_app(app: Flask) -> None:
 
 
 def sign_in(email: str, password: str, network: str) -> None:
-    """Raises Invalid or Throttled; otherwise this browser has a new session."""
-    secret = signing_service.sign_in(email, password, network)
+    """Raises Invalid or Throttled; otherwise this browser has a new session.
+
+    A half one, if the user has a second factor; see `half`.
+    """
+    keep(signing_service.sign_in(email, password, network))
+
+
+def keep(secret: str) -> None:
+    """This browser has the session of this secret, and nothing of any other."""
     session.clear()
     user = _load(secret)
-    assert user is not None
-    login_user(user)
+    if user is None:
+        session[HALF] = secret
+    else:
+        login_user(user)
+
+
+def half() -> str | None:
+    """The secret of this browser's session, if it owes the second step."""
+    secret: str = session.get(HALF, "")
+    return secret if secret and sessions.half(secret) else None
 
 
 def actor() -> Actor:
@@ -87,9 +106,13 @@ def _ask_to_sign_in() -> Response:
     if not practice.is_set_up():
         return redirect(url_for("setup.begin"))
     here = request.full_path.rstrip("?") if request.method == "GET" else ""
-    target = url_for("accounts.sign_in", next=here or None)
+    page = "second_step.ask" if half() else "accounts.sign_in"
     if htmx_request.htmx:
-        # The sign-in page would otherwise be swapped into a part of the page.
-        answer: Response = make_response("", 401, redirect=url_for("accounts.sign_in"))
-        return answer
-    return redirect(target)
+        return lead_away(url_for(page), 401)
+    return redirect(url_for(page, next=here or None))
+
+
+def lead_away(target: str, status: int) -> Response:
+    """The whole page goes there: it would otherwise be swapped into a part of the page."""
+    answer: Response = make_response("", status, redirect=target)
+    return answer

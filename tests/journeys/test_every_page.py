@@ -48,6 +48,10 @@ PLACES = {
     "connections.new": Place(
         "/calendars/2/connections/new?direction=two_way&provider=other", EVERYONE
     ),
+    "factor_rules.policy": Place("/settings/sign-in", ADMINISTRATORS),
+    "factors.app": Place("/account/factors/app", VISITORS),  # in test_second_factors.py
+    "factors.listed": Place("/account/factors", EVERYONE),
+    "factors.passkey": Place("/account/factors/passkey", VISITORS),  # there, too
     "holidays.listed": Place("/settings/holidays", ADMINISTRATORS),
     "duplicates.choose": Place("/clients/1/merge", SCHEDULERS),
     "duplicates.merge": Place("/clients/1/merge/2", SCHEDULERS),
@@ -75,6 +79,7 @@ PLACES = {
     "proposals.listed": Place("/proposals", EVERYONE),
     "schedule.show": Place("/calendar", EVERYONE),
     "search.find": Place("/search?q=an", EVERYONE),
+    "second_step.ask": Place("/sign-in/second", VISITORS),  # looked at in test_second_factors.py
     "setup.begin": Place("/setup", VISITORS),  # looked at in test_to_a_phone.py
     "types.edit": Place("/settings/types/1", ADMINISTRATORS),
     "types.listed": Place("/settings/types", ADMINISTRATORS),

@@ -43,6 +43,7 @@ from sync_ui.services import (
     clients,
     codes,
     connections,
+    enrolment,
     links,
     people,
     providers,
@@ -104,6 +105,19 @@ GET  duplicates.suggested       302 403 403 200 200
 GET  exports.choose             302 200 200 200 200
 POST exports.clients            302 403 403 200 200
 POST exports.schedule           302 200 422 200 200
+POST factor_rules.forget         302 403 403 403 302
+GET  factor_rules.policy         302 403 403 403 200
+POST factor_rules.policy         302 403 403 403 302
+POST factors.add_passkey         302 422 422 422 422
+GET  factors.app                 302 200 200 200 200
+POST factors.begin_app           302 302 302 302 302
+POST factors.confirm_app         302 422 422 422 422
+POST factors.draw_codes          302 403 403 403 403
+GET  factors.listed              302 200 200 200 200
+POST factors.offer_passkey       302 200 200 200 200
+GET  factors.passkey             302 200 200 200 200
+POST factors.remove_app          302 302 302 302 302
+POST factors.remove_passkey      302 404 404 404 404
 GET  google.callback            302 302 302 302 302
 POST google.notify              404 404 404 404 404
 POST google.start               302 302 404 302 302
@@ -183,6 +197,12 @@ POST reach.check                302 200 404 200 200
 GET  schedule.events            302 200 404 200 200
 GET  schedule.show              302 200 404 200 200
 GET  search.find                302 200 200 200 200
+GET  second_step.ask             302 302 302 302 302
+POST second_step.offer_passkey   403 403 403 403 403
+POST second_step.offer_sign_in   200 200 200 200 200
+POST second_step.sign_in         422 422 422 422 422
+POST second_step.take_code       302 302 302 302 302
+POST second_step.take_passkey    302 302 302 302 302
 GET  setup.begin                302 302 302 302 302
 POST setup.begin                302 302 302 302 302
 POST setup.fill                 302 302 302 302 302
@@ -228,7 +248,7 @@ class Things:
 
     def __init__(self, practice: Practice, book: Book, owner: Actor, uploader: Actor) -> None:
         number = next(_numbers)
-        self.editor = owner
+        self._practice, self.editor = practice, owner
         own = owner == practice.unlu
         assert owner.clinician_id is not None
         self.clinician = owner.clinician_id
@@ -324,6 +344,7 @@ class Things:
             "link_id": self.link.id,
             "location_id": self.place,
             "other_id": self.twin,
+            "passkey_id": 1,
             "proposal_id": self.proposal,
             "type_id": self.type,
             "user_id": self.user,
@@ -353,7 +374,10 @@ class Things:
         return values | query.get(endpoint, {})
 
     def _prepare(self, endpoint: str) -> None:
-        """Some things can be done to a connection in one state alone."""
+        """Some things can be done to a connection, or to an app, in one state alone."""
+        if endpoint in {"factors.app", "factors.confirm_app", "factors.remove_app"}:
+            for user in (self._practice.ada, self._practice.sam, self._practice.unlu):
+                enrolment.begin_app(user)
         state = {
             "connection.answer": ConnectionState.STOPPED,
             "connection.begin": ConnectionState.NEW,
@@ -425,6 +449,8 @@ class Things:
                 "last": "2026-12-31",
                 "format": "csv",
             },
+            "factor_rules.policy": {"idle_minutes": 10 + self.number % 40},
+            "factors.confirm_app": {"code": "a wrong one"},
             "google.start": {"calendar": self.key, "direction": "two_way"},
             "holidays.listed": {"name": "Winter", "first_day": "2026-12-24"},
             "imports.apply": {"upload": self.mark},
@@ -703,8 +729,10 @@ MACHINES = {"google.notify"}
 
 POSTS = [route for route in EXPECTED if route[1] == "POST" and route[0] not in MACHINES]
 
-# Signed in, shared and set up already, or only looking.
+# Signed in, shared and set up already, only looking, or without a second factor to speak of.
 NOTHING_TO_CHANGE = set(
+    "factors.add_passkey factors.confirm_app factors.draw_codes factors.remove_passkey "
+    "second_step.offer_passkey second_step.take_code second_step.take_passkey "
     "accounts.sign_in confirming.confirm google.start moves.restore imports.preview links.allow "
     "reach.check setup.begin setup.fill".split()
 )
