@@ -30,7 +30,8 @@ ASKED = "Confirm that it is you"
 FAR_REACHING = [
     (endpoint, "POST")
     for endpoint in (
-        "exports.clients exports.schedule link.change link.disable link.renew link.reset "
+        "exports.clients exports.schedule factor_rules.forget factor_rules.policy "
+        "factors.begin_app factors.offer_passkey link.change link.disable link.renew link.reset "
         "leaks.stop links.allow links.change_mode links.create links.disable links.disallow "
         "links.draw links.reset links.reset_all links.send people.archive people.disable "
         "people.enable people.new people.password people.reset_known practice.reset_links"
