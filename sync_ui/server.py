@@ -30,6 +30,7 @@ from sync_ui import config, logs, worker
 from sync_ui.errors import CannotStart
 from sync_ui.models import installation
 from sync_ui.services import addresses, practice
+from sync_ui.services import host as its_host
 
 # A child that inherits nothing holds no lock, no socket and no open database.
 PROCESSES = multiprocessing.get_context("spawn")
@@ -57,6 +58,7 @@ def serve(host: str | None = None, port: int | None = None) -> None:
         config.remember_address(installation.current().config.data_dir, host, port)
         addresses.write_journal()
         greet(host, port)
+        its_host.beat()  # the worker is about to begin
         background = Background()
         try:
             web_server(host, port).serve(target_loader=load_application, wrap_loader=False)

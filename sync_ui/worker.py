@@ -15,7 +15,7 @@ from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
 from sync_ui.config import Config
 from sync_ui.errors import CannotStart
 from sync_ui.models.installation import Installation
-from sync_ui.services import sync, upkeep, uploads, zone_laws
+from sync_ui.services import host, sync, upkeep, uploads, zone_laws
 from sync_ui.services.access import WORKER
 
 # A provider that is slow, or a large import, holds up one of them.
@@ -47,6 +47,8 @@ def init_app(app: Flask) -> Huey:
 
     @huey.periodic_task(crontab(minute="*"))
     def sweep_each_minute() -> None:
+        with app.app_context():
+            host.beat()
         sync_due()
         sweep_now.call_local()
 
@@ -103,6 +105,8 @@ def run(app: Flask) -> None:
 
 def take_up(app: Flask) -> None:
     """What has come up while nobody worked is done next."""
+    with app.app_context():
+        host.beat()
     app.extensions["repair_zones"]()  # the laws may be newer than at the last start
     app.extensions["sweep_now"]()
     app.extensions["look_daily"]()

@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from sync_ui import clock
+from sync_ui import clock, config
 from sync_ui.domain.reach import WHO
 from sync_ui.domain.reach import Finding as Outside
 from sync_ui.models import (
@@ -21,7 +21,7 @@ from sync_ui.models import (
 )
 from sync_ui.models.installation import current
 from sync_ui.models.keys import NAMES, path_of
-from sync_ui.services import factors, reach, trail, zone_laws
+from sync_ui.services import factors, host, reach, trail, zone_laws
 from sync_ui.services.access import COMMAND
 from sync_ui.services.mail import MOST_ATTEMPTS
 from sync_ui.services.sync import NEED_SOMEBODY, WORKED_ON
@@ -50,6 +50,9 @@ def findings() -> list[Finding]:
         _connections(),
         _second_factors(),
         *_public_link(),
+        _disk(),
+        _clock(),
+        *_settings(),
     ]
 
 
@@ -110,6 +113,29 @@ def _worker() -> Finding:
     if late:
         return Finding("worker", False, f"{late} series end too early. Is it running?")
     return Finding("worker", True, "nothing is overdue.")
+
+
+def _disk() -> Finding:
+    try:
+        found = host.disk()
+    except OSError:
+        return Finding("disk", False, "the data directory is gone.")
+    if not found.writable:
+        return Finding("disk", False, "the data directory cannot be written to.")
+    words = f"{found.free // 1024**2} MB free of {found.total // 1024**2}."
+    return Finding("disk", not found.is_short, f"{words} Make room." if found.is_short else words)
+
+
+def _clock() -> Finding:
+    if host.clock_is_behind():
+        words = "earlier than the newest entry of the audit. Set it right: links end by it."
+        return Finding("clock", False, words)
+    return Finding("clock", True, f"{clock.now():%Y-%m-%d %H:%M} UTC.")
+
+
+def _settings() -> list[Finding]:
+    """What somebody meant to set, and did not."""
+    return [Finding("settings", False, sentence) for sentence in config.unknown_names()]
 
 
 def _time_zones() -> Finding:

@@ -1,19 +1,15 @@
 """For monitors: 200 as soon as the server can serve, set up or not."""
 
 from flask import Blueprint
-from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 
-from sync_ui.models import Practice, db
+from sync_ui.services import health as health_service
+from sync_ui.services.health import Level
 
 blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/health")
 def health() -> tuple[dict[str, str], int]:
-    try:
-        db.session.scalar(select(Practice.id))
-    except SQLAlchemyError:
-        db.session.rollback()
-        return {"status": "error", "database": "out of order"}, 503
-    return {"status": "ok", "database": "ok"}, 200
+    found = health_service.health()
+    told = {"status": found.level.value} | {part.name: part.word for part in found.parts}
+    return told, 503 if found.level is Level.ERROR else 200

@@ -1,9 +1,12 @@
 """The health of an installation: what `flask check` says of feeds and of the public address."""
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
+from types import SimpleNamespace
 
 import pytest
 from flask import Flask
@@ -12,7 +15,8 @@ from sync_ui.domain.outside import SignedOut
 from sync_ui.gateways.memory import Memory
 from sync_ui.models import FeedFigures, transaction
 from sync_ui.models.installation import Installation
-from sync_ui.services import check, sync
+from sync_ui.services import audit, check, host, sync
+from sync_ui.services.audit import Action
 from tests.front import Asked, Authority, Reply, Way, sound, standing
 from tests.outside import connect
 from tests.practice import NOW, Clock, Practice
@@ -161,3 +165,38 @@ def test_connections_are_told_and_which_need_somebody(practice: Practice, now: C
     sync.run(outside.id)
     needed = "1 of 1 need somebody, 0 are overdue. Their pages say why."
     assert told("connections") == [(False, needed)]
+
+
+@pytest.mark.bar("O8")
+def test_room_on_the_disk_is_told(practice: Practice, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = SimpleNamespace(free=host.LEAST_FREE, total=2 * host.LEAST_FREE)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert told("disk") == [(True, "200 MB free of 400.")]
+
+    usage.free -= 1
+    assert told("disk") == [(False, "199 MB free of 400. Make room.")]
+
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert told("disk") == [(False, "the data directory cannot be written to.")]
+
+
+def test_a_clock_behind_what_has_happened_is_a_problem(practice: Practice, now: Clock) -> None:
+    with transaction() as session:
+        audit.record(session, practice.ada, Action.POLICY_CHANGED)
+    assert told("clock") == [(True, "2026-11-23 17:00 UTC.")]
+
+    now.move(hours=-1)
+
+    words = "earlier than the newest entry of the audit. Set it right: links end by it."
+    assert told("clock") == [(False, words)]
+
+
+@pytest.mark.bar("O6")
+def test_a_misspelt_setting_is_a_problem(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert told("settings") == []
+
+    monkeypatch.setenv("SYNC_SMTP_ULR", "smtp://mail.example.com")
+
+    assert told("settings") == [(False, "SYNC_SMTP_ULR is no setting; is SYNC_SMTP_URL meant?")]
