@@ -6,7 +6,7 @@ nothing when its input is no terminal.
 
 from flask import Flask
 
-from sync_ui.cli import appointments, audit, connections, links, serving, users
+from sync_ui.cli import appointments, audit, connections, keys, links, serving, users
 
 COMMANDS = (
     serving.serve,
@@ -18,6 +18,7 @@ COMMANDS = (
     appointments.appointments_group,
     links.link,
     connections.connection,
+    keys.keys_group,
 )
 
 

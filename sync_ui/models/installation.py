@@ -1,10 +1,8 @@
 """One installation: its settings, keys, database and journal, made ready to serve."""
 
-import hashlib
-import hmac
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,16 +16,21 @@ from sync_ui.errors import CannotStart
 from sync_ui.models import database, keys, migrations
 from sync_ui.models.head import Head
 from sync_ui.models.journal import Journal
-from sync_ui.models.keys import Keys
+from sync_ui.models.keys import KeyFiles, Keys
 from sync_ui.models.practice import KeyCheck
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
     config: Config
-    keys: Keys
+    key_files: KeyFiles
     journal: Journal
     head: Head
+
+    @property
+    def keys(self) -> Keys:
+        """As the files say now: a rotation may be under way."""
+        return self.key_files.read()
 
 
 def current() -> Installation:
@@ -41,7 +44,7 @@ def init_app(app: Flask, config: Config) -> None:
     """Make or open the data directory. Raises CannotStart with one sentence."""
     found = prepare(config)
     app.extensions["installation"] = found
-    database.init_app(app, config.data_dir, config.database_url, found.keys.database)
+    database.init_app(app, config.data_dir, config.database_url, lambda: found.keys.database)
 
 
 def prepare(config: Config) -> Installation:
@@ -49,9 +52,9 @@ def prepare(config: Config) -> Installation:
 
     Safe to call from several processes at once: the first one does the work.
     """
-    _make_directory(config.data_dir)
-    with FileLock(config.data_dir / "prepare.lock"):
-        found = _keys(config)
+    make_directory(config)
+    with preparing(config.data_dir):
+        found = _opening(config, _keys(config))
         engine = database.make_engine(config.data_dir, config.database_url, found.database)
         try:
             database.check_opens(engine)
@@ -62,7 +65,10 @@ def prepare(config: Config) -> Installation:
             _check_keys(engine, found)
         finally:
             engine.dispose()
-    return Installation(config, found, _journal(config.data_dir / "revoked.log"), head)
+    # Open connections know one key of the file; it is changed while nobody serves.
+    fixed = () if config.database_url else ("database",)
+    key_files = KeyFiles(config.data_dir, found, fixed)
+    return Installation(config, key_files, _journal(config.data_dir / "revoked.log"), head)
 
 
 def _journal(path: Path) -> Journal:
@@ -94,7 +100,16 @@ def hold(data_dir: Path, seconds_to_wait: float = 0) -> Iterator[None]:
         lock.release()
 
 
-def _make_directory(data_dir: Path) -> None:
+@contextmanager
+def preparing(data_dir: Path) -> Iterator[None]:
+    """Whoever starts meanwhile waits."""
+    with FileLock(data_dir / "prepare.lock"):
+        yield
+
+
+def make_directory(config: Config) -> Path:
+    """The data directory, there and writable. Raises CannotStart."""
+    data_dir = config.data_dir
     try:
         os.umask(0o077)  # whatever is made from here on is the owner's alone
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -104,6 +119,7 @@ def _make_directory(data_dir: Path) -> None:
         raise CannotStart(
             "the data directory cannot be made or written to. Check SYNC_DATA_DIR."
         ) from None
+    return data_dir
 
 
 def _keys(config: Config) -> Keys:
@@ -124,18 +140,57 @@ def _has_data(config: Config) -> bool:
         engine.dispose()
 
 
+def _opening(config: Config, found: Keys) -> Keys:
+    """The same keys, the one that opens the database first.
+
+    It is not the first in the file if a rotation was cut short, or an older
+    backup was put back.
+    """
+    ring = found.ring("database")
+    if config.database_url or len(ring) == 1:
+        return found
+    for key in ring:
+        engine = database.make_engine(config.data_dir, None, key)
+        try:
+            database.check_opens(engine)
+        except CannotStart:
+            continue
+        finally:
+            engine.dispose()
+        return found if key == ring[0] else _put_first(config.data_dir, found, key)
+    return found
+
+
+def _put_first(data_dir: Path, found: Keys, key: bytes) -> Keys:
+    rings = {name: found.ring(name) for name in keys.NAMES}
+    rings["database"] = key, *(other for other in rings["database"] if other != key)
+    with suppress(OSError):  # on a read-only disk it is looked for at each start
+        keys.write(data_dir, "database", rings["database"])
+    return keys.of_rings(rings)
+
+
 def _check_keys(engine: Engine, found: Keys) -> None:
-    """The keys must be those that the installation was made with."""
+    """The keys must be those that the installation was made with, or have come after them.
+
+    What is left of a rotation is done by `services.keys.finish`.
+    """
     with engine.connect().execution_options(writing=True) as connection:
         session = Session(connection)
         stored = {row.name: row.fingerprint for row in session.scalars(select(KeyCheck))}
-        for name, key in (("token", found.token), ("secret", found.secret)):
-            fingerprint = hmac.new(key, f"{name}.key".encode(), hashlib.sha256).hexdigest()
+        for name in keys.NAMES:
             if name not in stored:
-                session.add(KeyCheck(name=name, fingerprint=fingerprint))
-            elif stored[name] != fingerprint:
+                current = keys.fingerprint(name, found.ring(name)[0])
+                session.add(KeyCheck(name=name, fingerprint=current))
+            elif not _is_known(stored[name], found, name, engine.dialect.name):
                 raise CannotStart(
-                    f"{name}.key is the key of another installation. "
-                    "Put the right one back from your recovery copy."
+                    f"{name}.key is the key of another installation. Put the right one back from "
+                    "your recovery copy; after a restore, add the key of that time with "
+                    "`flask keys enter --older`."
                 )
         session.commit()
+
+
+def _is_known(stored: str, found: Keys, name: str, dialect: str) -> bool:
+    if name == "database" and dialect == "sqlite":
+        return True  # it has opened the file
+    return stored in {keys.fingerprint(name, key) for key in found.ring(name)}

@@ -166,16 +166,16 @@ def login_of(connection: Connection) -> Login:
     """Raises SignedOut if its credentials are gone."""
     if connection.sealed is None:
         raise SignedOut("This connection is signed out. Sign in again.")
-    found = json.loads(sealing.unseal(connection.sealed, _bound_to(connection)))
+    found = json.loads(sealing.unseal(connection.sealed, bound_to(connection)))
     return Login(connection.provider, connection.account, connection.server, found)
 
 
 def seal(connection: Connection, credentials: Credentials) -> None:
     """The row has its id already: to it the credentials are bound."""
-    connection.sealed = sealing.seal(json.dumps(credentials), _bound_to(connection))
+    connection.sealed = sealing.seal(json.dumps(credentials), bound_to(connection))
 
 
-def _bound_to(connection: Connection) -> str:
+def bound_to(connection: Connection) -> str:
     return f"connection:{connection.id}"
 
 

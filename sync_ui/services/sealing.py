@@ -2,6 +2,7 @@
 
 import os
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sync_ui.models import installation
@@ -14,6 +15,28 @@ def seal(text: str, bound_to: str) -> bytes:
 
 
 def unseal(sealed: bytes, bound_to: str) -> str:
-    """Raises cryptography's InvalidTag for a copy that was moved to another row."""
-    cipher = AESGCM(installation.current().keys.token)
-    return cipher.decrypt(sealed[:12], sealed[12:], bound_to.encode()).decode()
+    """Raises cryptography's InvalidTag for a copy that was moved to another row.
+
+    While keys are rotated, and after an older backup was put back, some are
+    sealed with a key that came before.
+    """
+    key, *older = installation.current().keys.ring("token")
+    for earlier in older:
+        try:
+            return _open(key, sealed, bound_to)
+        except InvalidTag:
+            key = earlier
+    return _open(key, sealed, bound_to)
+
+
+def is_current(sealed: bytes, bound_to: str) -> bool:
+    """Whether the key in use opens it."""
+    try:
+        _open(installation.current().keys.token, sealed, bound_to)
+    except InvalidTag:
+        return False
+    return True
+
+
+def _open(key: bytes, sealed: bytes, bound_to: str) -> str:
+    return AESGCM(key).decrypt(sealed[:12], sealed[12:], bound_to.encode()).decode()

@@ -24,6 +24,7 @@ from sync_ui.models import (
 from sync_ui.services import (
     addresses,
     changes,
+    keys,
     links,
     mail,
     notices,
@@ -45,6 +46,7 @@ log = logging.getLogger(__name__)
 def sweep() -> None:
     """Whatever is owed and undone, done: each part by itself, so that one cannot stop another."""
     parts: tuple[Callable[[], object], ...] = (
+        lambda: keys.finish(WORKER),
         lambda: links.expire(WORKER),
         addresses.write_journal,
         lambda: notices.tell_silent(WORKER),

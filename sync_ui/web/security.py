@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 from flask import Flask, Response, current_app, request
+from flask.sessions import SecureCookieSessionInterface
+from itsdangerous import URLSafeTimedSerializer
 
 from sync_ui.config import Config
 from sync_ui.domain import networks
@@ -16,7 +18,16 @@ POLICY = (
 A_YEAR = int(timedelta(days=365).total_seconds())
 
 
+class Cookies(SecureCookieSessionInterface):
+    """Signed with the key of this moment: a rotation signs everybody out, without a restart."""
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        app.secret_key = current_secret(app)
+        return super().get_signing_serializer(app)
+
+
 def init_app(app: Flask, config: Config) -> None:
+    app.session_interface = Cookies()
     app.secret_key = current_secret(app)
     app.config.update(
         SESSION_COOKIE_NAME="__Host-session" if config.secure else "session",
