@@ -30,6 +30,7 @@ NAMES = (
     "SYNC_MAIL_FROM",
     "SYNC_TRUSTED_PROXIES",
     "SYNC_ALLOW_PRIVATE_ADDRESSES",
+    "SYNC_BACKUP_DIR",
     "SYNC_GOOGLE_CLIENT_ID",
     "SYNC_GOOGLE_CLIENT_SECRET",
     "SYNC_PROCESSES",
@@ -64,6 +65,12 @@ class Config:
     processes: int = 1
     feed_memory: int = 256
     log_level: str = "info"
+    backup_dir: Path | None = None
+
+    @property
+    def backups(self) -> Path:
+        """Where the daily backups are."""
+        return self.backup_dir or self.data_dir / "backups"
 
     @property
     def secure(self) -> bool:
@@ -98,6 +105,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
         processes=_number(environ, "SYNC_PROCESSES", 1, 64),
         feed_memory=_number(environ, "SYNC_FEED_MEMORY", 256, 1_000_000),
         log_level=log_level(environ),
+        backup_dir=_backup_dir(environ, data_dir),
     )
 
 
@@ -137,6 +145,19 @@ def _read(environ: Mapping[str, str], name: str) -> str | None:
         return Path(path).read_text().strip() or None
     except (OSError, UnicodeDecodeError):
         raise CannotStart(f"the file that {name}_FILE names cannot be read.") from None
+
+
+def _backup_dir(environ: Mapping[str, str], data_dir: Path) -> Path | None:
+    given = _read(environ, "SYNC_BACKUP_DIR")
+    if given is None:
+        return None
+    path = Path(given)
+    if not path.is_absolute() or (path.exists() and not path.is_dir()) or path == data_dir:
+        raise CannotStart(
+            "SYNC_BACKUP_DIR must be the full path of a folder of its own, such as "
+            "/mnt/backups/sync-calendar."
+        )
+    return path
 
 
 def _google_client(environ: Mapping[str, str]) -> tuple[str | None, str | None]:

@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from flask import Flask
 from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
@@ -15,7 +16,7 @@ from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
 from sync_ui.config import Config
 from sync_ui.errors import CannotStart
 from sync_ui.models.installation import Installation
-from sync_ui.services import host, sync, upkeep, uploads, zone_laws
+from sync_ui.services import backups, host, sync, upkeep, uploads, zone_laws
 from sync_ui.services.access import WORKER
 
 # A provider that is slow, or a large import, holds up one of them.
@@ -39,6 +40,7 @@ def init_app(app: Flask) -> Huey:
     installation: Installation = app.extensions["installation"]
     huey = make_huey(installation.config)
     one_at_a_time = threading.Lock()
+    back_up_daily = _back_up_daily(app, huey)
 
     @huey.task()
     def sweep_now() -> None:
@@ -50,6 +52,7 @@ def init_app(app: Flask) -> Huey:
         with app.app_context():
             host.beat()
         sync_due()
+        back_up_daily()
         sweep_now.call_local()
 
     @huey.task()
@@ -90,6 +93,20 @@ def _add_rare_tasks(app: Flask, huey: Huey) -> None:
 
     app.extensions["repair_zones"] = repair_zones
     app.extensions["look_daily"] = look_daily
+
+
+def _back_up_daily(app: Flask, huey: Huey) -> Any:
+    """Beside the sweep, which nothing long may hold up."""
+
+    @huey.task()
+    def back_up() -> None:
+        with app.app_context():
+            try:
+                backups.make_daily()
+            except Exception as error:  # noqa: BLE001 - tried again in a minute
+                log.error("The daily backup failed: %s", type(error).__name__)
+
+    return back_up
 
 
 def run(app: Flask) -> None:

@@ -6,7 +6,7 @@ nothing when its input is no terminal.
 
 from flask import Flask
 
-from sync_ui.cli import appointments, audit, connections, keys, links, serving, users
+from sync_ui.cli import appointments, audit, backups, connections, keys, links, serving, users
 
 COMMANDS = (
     serving.serve,
@@ -19,6 +19,8 @@ COMMANDS = (
     links.link,
     connections.connection,
     keys.keys_group,
+    backups.backup,
+    backups.restore,
 )
 
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from flask import Flask
 
-from sync_ui.cli import keys
+from sync_ui.cli import backups, keys
 
-COMMANDS = (keys.keys_group,)
+COMMANDS = (keys.keys_group, backups.restore)
 
 # How each is called, behind `flask`.
-CALLS = (("keys", "enter"),)
+CALLS = (("keys", "enter"), ("restore",))
 
 
 def is_called(words: Sequence[str]) -> bool:

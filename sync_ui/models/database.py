@@ -113,8 +113,16 @@ def refuse_old_sqlite(version: tuple[int, ...]) -> None:
 
 def make_engine(data_dir: Path, database_url: str | None, database_key: bytes) -> Engine:
     """An engine of its own, outside an application; used for migrations."""
-    url = database_url or f"sqlite:///{sqlite_path(data_dir)}"
-    engine = create_engine(url, **engine_options(database_url))
+    if database_url is None:
+        return file_engine(sqlite_path(data_dir), database_key)
+    engine = create_engine(database_url, **engine_options(database_url))
+    prepare_engine(engine, lambda: database_key)
+    return engine
+
+
+def file_engine(path: Path, database_key: bytes) -> Engine:
+    """The same on any encrypted file."""
+    engine = create_engine(f"sqlite:///{path}", **engine_options(None))
     prepare_engine(engine, lambda: database_key)
     return engine
 

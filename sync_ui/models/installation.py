@@ -11,13 +11,16 @@ from flask import Flask, current_app
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from sync_ui import clock
 from sync_ui.config import Config
-from sync_ui.errors import CannotStart
-from sync_ui.models import database, keys, migrations
+from sync_ui.errors import CannotStart, SyncError, Unavailable
+from sync_ui.models import copying, database, keys, migrations
 from sync_ui.models.head import Head
 from sync_ui.models.journal import Journal
 from sync_ui.models.keys import KeyFiles, Keys
 from sync_ui.models.practice import KeyCheck
+
+JOURNAL = "revoked.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ def prepare(config: Config) -> Installation:
     """
     make_directory(config)
     with preparing(config.data_dir):
+        copying.clear_up(config.data_dir)
         found = _opening(config, _keys(config))
         engine = database.make_engine(config.data_dir, config.database_url, found.database)
         try:
@@ -61,6 +65,7 @@ def prepare(config: Config) -> Installation:
             head = Head(config.data_dir / "audit.head")
             if not migrations.has_chain(engine):
                 head.create()
+            _copy_before_upgrade(config, engine, found)
             migrations.upgrade(engine)
             _check_keys(engine, found)
         finally:
@@ -68,7 +73,33 @@ def prepare(config: Config) -> Installation:
     # Open connections know one key of the file; it is changed while nobody serves.
     fixed = () if config.database_url else ("database",)
     key_files = KeyFiles(config.data_dir, found, fixed)
-    return Installation(config, key_files, _journal(config.data_dir / "revoked.log"), head)
+    return Installation(config, key_files, _journal(config.data_dir / JOURNAL), head)
+
+
+def _copy_before_upgrade(config: Config, engine: Engine, found: Keys) -> None:
+    """Whatever a migration does to data, the data as it was can be put back."""
+    revision = migrations.revision_of(engine)
+    if revision in {None, migrations.head()} or not migrations.is_known(str(revision)):
+        return
+    source = copying.Source(config.data_dir, config.database_url, found.database)
+    name = f"before-{revision}-{clock.now():%Y%m%dT%H%M%SZ}{copying.ENDING}"
+    try:
+        make_backup_directory(config)
+        copying.make(source, config.backups / name)
+    except SyncError as error:
+        raise CannotStart(
+            f"the backup that comes before an upgrade could not be made. {error.sentence}"
+        ) from None
+
+
+def make_backup_directory(config: Config) -> None:
+    """Raises Unavailable."""
+    try:
+        config.backups.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        raise Unavailable(
+            "The folder for backups cannot be made. Check SYNC_BACKUP_DIR and its rights."
+        ) from None
 
 
 def _journal(path: Path) -> Journal:
@@ -81,6 +112,24 @@ def _journal(path: Path) -> Journal:
             "Give the file back to the user that runs the server."
         ) from None
     return journal
+
+
+@contextmanager
+def hold_alone(config: Config) -> Iterator[None]:
+    """Keep every server and every command away. Raises CannotStart."""
+    data_dir = make_directory(config)
+    with hold(data_dir), preparing(data_dir):
+        yield
+
+
+def lend(app: Flask, config: Config) -> Installation:
+    """For a command that mends an installation: its keys and journal, without its database."""
+    data_dir = config.data_dir
+    key_files = KeyFiles(data_dir, keys.load(data_dir))
+    head = Head(data_dir / "audit.head")
+    found = Installation(config, key_files, _journal(data_dir / JOURNAL), head)
+    app.extensions["installation"] = found
+    return found
 
 
 @contextmanager

@@ -6,6 +6,7 @@ back to life. A line is a token's SHA-256 and the time; lines are only added.
 
 import logging
 import os
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,8 @@ from threading import Lock
 from typing import IO
 
 log = logging.getLogger(__name__)
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 # When a token died whose line a crash has cut short.
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,6 +57,25 @@ class Journal:
             file.writelines(lines)
             file.flush()
             os.fsync(file.fileno())
+
+    def unite(self, text: str) -> None:
+        """What another journal knew is known here, too; on disk when this returns."""
+        for digest, died_at in self.entries(text):
+            self.add([digest], died_at)
+
+    def knows(self, text: str) -> bool:
+        """Whether all that another journal knew is known here."""
+        return all(digest in self for digest, _ in self.entries(text))
+
+    @staticmethod
+    def entries(text: str) -> list[tuple[str, datetime]]:
+        """The tokens of a journal's text, and when each died."""
+        entries = map(_entry, text.splitlines())
+        return [(digest, at) for digest, at in entries if _DIGEST.fullmatch(digest)]
+
+    def __len__(self) -> int:
+        self._read()
+        return len(self._dead)
 
     def _file(self) -> IO[str]:
         handle = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)

@@ -17,8 +17,8 @@ from sync_ui.errors import CannotStart
 CHAINED = "0007"
 
 
-def upgrade(engine: Engine) -> None:
-    """Bring the database to this version's shape, in one transaction.
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Bring the database to this version's shape (or an earlier one's), in one transaction.
 
     Raises CannotStart if a newer version of the application has been here.
     The engine must be one of its own: on SQLite foreign keys are off, since
@@ -27,19 +27,17 @@ def upgrade(engine: Engine) -> None:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _foreign_keys_off)
         engine.dispose()  # connections made before have them on
-    with engine.connect() as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
-    scripts = _scripts()
-    if found == scripts.get_current_head():
+    found = revision_of(engine)
+    if found == head():
         return
-    if found not in {None, *(script.revision for script in scripts.walk_revisions())}:
+    if found is not None and not is_known(found):
         raise CannotStart(
             "the database was made by a newer version of Sync Calendar. Install that version."
         )
     config = _config()
     with engine.connect().execution_options(writing=True) as connection, connection.begin():
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
         _check_foreign_keys(connection)
 
 
@@ -50,11 +48,28 @@ def write(connection: Connection, message: str) -> None:
     command.revision(config, message, autogenerate=True)
 
 
+def head() -> str:
+    """This version's shape."""
+    found = _scripts().get_current_head()
+    assert found is not None
+    return found
+
+
+def is_known(revision: str) -> bool:
+    """Whether this version can bring such a database to its own shape."""
+    return revision in {script.revision for script in _scripts().walk_revisions()}
+
+
+def revision_of(engine: Engine) -> str | None:
+    """The shape that the database has; None for an empty one."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
 def exists(engine: Engine) -> bool:
     """Whether the database holds the tables of an installation."""
     try:
-        with engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision() is not None
+        return revision_of(engine) is not None
     except (OperationalError, ProgrammingError):
         raise CannotStart("the database that SYNC_DATABASE_URL names does not answer.") from None
 

@@ -1,0 +1,281 @@
+"""A backup put in the database's place: all of it or nothing, and no dead link comes back."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Engine, delete, select, text, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session as Transaction
+
+from sync_ui import clock
+from sync_ui.config import Config
+from sync_ui.errors import Invalid, Unavailable
+from sync_ui.models import (
+    AuditEntry,
+    BusyCalendar,
+    Challenge,
+    Code,
+    Connection,
+    ConnectionState,
+    KeyCheck,
+    Link,
+    Reason,
+    Session,
+    Ticket,
+    Token,
+    copying,
+    database,
+    keys,
+    migrations,
+    moving,
+)
+from sync_ui.models.copying import Note
+from sync_ui.models.head import Newest
+from sync_ui.models.installation import Installation
+from sync_ui.models.journal import Journal
+from sync_ui.services import addresses, calendars, channels, leases, leaving
+from sync_ui.services.access import COMMAND
+from sync_ui.services.audit import Action, record
+
+# What stood outside when the backup was made says nothing about today.
+_LOOK_FIRST = (
+    ConnectionState.WORKING,
+    ConnectionState.STOPPED,
+    ConnectionState.SIGNED_OUT,
+)
+STOPPED = (
+    "A backup of {day:%d %B %Y} was restored. What was booked since then may still stand in this "
+    "calendar: copy what you need before you go on. Nothing is written or removed until then."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a restore would do, said before anything is touched.
+
+    `same`: the database that stands there is of the same installation; None if
+    there is none, or none that opens. `knows_the_dead`: whether the journal of
+    dead links that stands there is the one of this installation.
+    """
+
+    note: Note
+    same: bool | None
+    knows_the_dead: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """`kept` is what stood there before. `ended` links were dead already, by the journal.
+
+    `doubtful` are those that may have been dead, which nobody here knows;
+    `reset` got new addresses.
+    """
+
+    note: Note
+    kept: Path | None
+    ended: int
+    doubtful: int
+    reset: int
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What stands there now; without an `installation` nothing that opens."""
+
+    installation: str | None = None
+    dead: tuple[str, ...] = ()
+
+
+def look(found: Installation, path: Path) -> Outlook:
+    """Raises Invalid with a sentence for whatever cannot be restored; touches nothing."""
+    note = copying.check(path, copying.key_of(path, found.keys.ring("database")))
+    standing = _standing(found)
+    there = standing.installation
+    same = None if there is None else there == note.installation
+    return Outlook(note, same, _knows_the_dead(found.journal, standing, note))
+
+
+def restore(found: Installation, path: Path, *, reset_links: bool = False) -> Restored:
+    """The database is as the backup has it, in this version's shape; what it was is kept.
+
+    Sign-ins, codes, tickets and challenges are over, every dead link stays dead
+    and every connection waits for somebody to look. The caller keeps everybody
+    else away. Raises as `look`, Conflict while somebody has the database open,
+    Unavailable.
+    """
+    outlook = look(found, path)
+    standing = _standing(found)
+    note, key = outlook.note, found.keys.database
+    fresh = found.config.data_dir / copying.RESTORING
+    copying.unpack(path, copying.key_of(path, found.keys.ring("database")), fresh, key)
+    try:
+        engine = database.file_engine(fresh, key)
+        try:
+            with engine.connect() as connection, Transaction(connection) as session:
+                _check_keys(session, found)
+            # Then the journal: whatever comes between, what it knows is true.
+            found.journal.unite(note.journal)
+            found.journal.add(standing.dead, clock.now())
+            newest, did = _change(engine, found, outlook, reset_links=reset_links)
+        finally:
+            engine.dispose()
+        copying.settle(fresh, key)
+        kept = _put_in_place(found, fresh)
+        found.head.restart(newest)
+    except (OSError, SQLAlchemyError):
+        raise Unavailable(
+            "The backup could not be put in place. Look for room on the disk, and try again."
+        ) from None
+    finally:
+        copying.discard(fresh)
+    return Restored(note, kept, *did)
+
+
+def _change(
+    engine: Engine, found: Installation, outlook: Outlook, *, reset_links: bool
+) -> tuple[Newest, tuple[int, int, int, int]]:
+    """In the copy, before it is put in place: what must not be as it was."""
+    with (
+        engine.connect().execution_options(writing=True) as connection,
+        Transaction(connection) as session,
+    ):
+        for table in (Session, Code, Ticket, Challenge):
+            session.execute(delete(table))
+        ended = _bury(session, found.journal)
+        living = session.scalars(addresses.alive()).all()
+        if reset_links:
+            for link in living:
+                addresses.reset(session, link, Reason.ROUTINE)
+        waiting = _stop_connections(session, outlook.note.made_at)
+        # The same versions will come again with other appointments: no reader may hold on.
+        calendars.raise_policy(session, calendars.stamp(session))
+        head = found.head.read()
+        doubtful = 0 if reset_links or outlook.knows_the_dead else len(living)
+        reset = len(living) if reset_links else 0
+        record(
+            session,
+            COMMAND,
+            Action.BACKUP_RESTORED,
+            "practice",
+            made_at=outlook.note.made_at.isoformat(timespec="seconds"),
+            head_was=head.number if head else None,
+            ended=ended,
+            doubtful=doubtful,
+            reset=reset,
+        )
+        session.commit()
+        dead = session.scalars(select(Token.digest).where(Token.retired_at.is_not(None)))
+        found.journal.add(dead, clock.now())
+        newest = select(AuditEntry.id, AuditEntry.digest).order_by(AuditEntry.id.desc()).limit(1)
+        return Newest(*session.execute(newest).one()), (ended, doubtful, reset, waiting)
+
+
+def _bury(session: Transaction, journal: Journal) -> int:
+    """Tokens that the journal knows to be dead are; links without another one end. How many."""
+    touched: dict[int, Link] = {}
+    for token in session.scalars(select(Token).where(Token.retired_at.is_(None))).all():
+        died_at = journal.died_at(token.digest)
+        if died_at is not None:
+            token.retired_at, token.sealed = died_at, None
+            touched[token.link_id] = token.link
+    ended = 0
+    for link in touched.values():
+        if link.disabled_at is None and addresses.current(link) is None:
+            addresses.end(session, link)
+            ended += 1
+    return ended
+
+
+def _stop_connections(session: Transaction, made_at: datetime) -> int:
+    """Every connection reads everything anew, once somebody has looked. Returns how many wait."""
+    waiting = 0
+    for connection in session.scalars(select(Connection)):
+        leases.break_(connection)
+        channels.forget(connection)
+        connection.token, connection.written, connection.answer = None, "", None
+        if connection.state is ConnectionState.LEAVING:
+            # It may have been connected again since: nothing is taken back behind anybody's back.
+            leaving.end(connection)
+        elif connection.state in _LOOK_FIRST:
+            connection.state = ConnectionState.STOPPED
+            connection.trouble = STOPPED.format(day=made_at)
+            waiting += 1
+    session.execute(update(BusyCalendar).values(token=None, whole_at=None))
+    return waiting
+
+
+def _check_keys(session: Transaction, found: Installation) -> None:
+    """Raises Invalid unless the keys beside the database are those that the backup needs."""
+    stored = {row.name: row.fingerprint for row in session.scalars(select(KeyCheck))}
+    for name in ("token", "secret"):
+        known = [keys.fingerprint(name, key) for key in found.keys.ring(name)]
+        if stored.get(name, known[0]) not in known:
+            raise Invalid(
+                f"{name}.key in the data directory is not the one that belongs to this backup "
+                f"(its fingerprint there begins with {stored[name][:16]}, here with "
+                f"{known[0][:16]}). Put the right key files back from the recovery sheet; add an "
+                "older key with `flask keys enter --older`. Nothing was changed."
+            )
+
+
+def _standing(found: Installation) -> _Standing:
+    """Raises Unavailable if PostgreSQL does not answer."""
+    config = found.config
+    if config.database_url is None:
+        path = database.sqlite_path(config.data_dir)
+        if not path.exists() or not path.stat().st_size:
+            return _Standing()
+    engine = database.make_engine(config.data_dir, config.database_url, found.keys.database)
+    try:
+        with engine.connect() as connection:
+            uid = connection.scalar(
+                text("SELECT uid FROM calendar WHERE clinician_id IS NULL ORDER BY id")
+            )
+            dead = connection.scalars(
+                text("SELECT digest FROM token WHERE retired_at IS NOT NULL")
+            ).all()
+    except SQLAlchemyError:
+        return _Standing()
+    finally:
+        engine.dispose()
+    return _Standing(copying.installation_of(uid), tuple(dead)) if uid else _Standing()
+
+
+def _knows_the_dead(journal: Journal, standing: _Standing, note: Note) -> bool:
+    """Whether the journal that stands here is this installation's, and no younger one."""
+    if standing.installation is not None:
+        return standing.installation == note.installation and journal.knows(note.journal)
+    # The database is lost, but its journal was there before.
+    return len(journal) > 0 and journal.knows(note.journal)
+
+
+def _put_in_place(found: Installation, fresh: Path) -> Path | None:
+    config, key = found.config, found.keys.database
+    at = f"{clock.now():%Y%m%dT%H%M%S%fZ}"
+    if config.database_url is None:
+        current = database.sqlite_path(config.data_dir)
+        kept = config.data_dir / f"{copying.KEPT}{at}"
+        copying.put_in_place(fresh, current, key, kept)
+        return kept if kept.exists() else None
+    return _put_into_postgresql(config, key, fresh, at)
+
+
+def _put_into_postgresql(config: Config, key: bytes, fresh: Path, at: str) -> Path | None:
+    """All rows in one transaction; what was there is kept as a backup."""
+    engine = database.make_engine(config.data_dir, config.database_url, key)
+    kept = None
+    try:
+        if migrations.exists(engine):
+            kept = config.data_dir / f"before-restore-{at}{copying.ENDING}"
+            copying.make(copying.Source(config.data_dir, config.database_url, key), kept)
+        migrations.upgrade(engine)
+        with (
+            engine.connect().execution_options(writing=True) as connection,
+            connection.begin(),
+        ):
+            moving.replace_rows(connection, fresh, key)
+    finally:
+        engine.dispose()
+    return kept
