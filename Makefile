@@ -10,7 +10,7 @@ TWO_AT_ONCE = -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bar fuzz lint bench soak lock system-packages
+.PHONY: help run test bar fuzz lint bench soak lock sbom audit system-packages
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -53,10 +53,17 @@ system-packages: .venv/dev ## install the browser, servers and calendar reader t
 	@.ci/node-packages
 	@.ci/caldav-reader
 
+sbom: .venv/dev ## write .ci/sbom.json: what runs in production, by version and licence (CycloneDX)
+	@$(BIN)/python .ci/sbom > .ci/sbom.json
+
+audit: $(BIN)/python ## ask a public database for known weaknesses of the pinned packages (internet)
+	@.ci/audit
+
 lock: .venv/uv ## pin the newest versions of all dependencies, for every platform
 	$(BIN)/uv $(LOCK) --output-file .ci/requirements.txt
 	$(BIN)/uv $(LOCK) --extra dev --constraint .ci/requirements.txt --output-file .ci/requirements-dev.txt
 	$(BIN)/uv $(subst pyproject.toml,.ci/requirements-caldav.in,$(LOCK)) --output-file .ci/requirements-caldav.txt
+	$(BIN)/uv $(subst pyproject.toml,.ci/requirements-audit.in,$(LOCK)) --output-file .ci/requirements-audit.txt
 
 LOCK = pip compile pyproject.toml --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-header --quiet
