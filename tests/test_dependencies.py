@@ -45,7 +45,7 @@ def test_what_is_tested_is_what_runs() -> None:
 
 def installers() -> list[str]:
     """Whatever installs Python packages."""
-    scripts = [path for path in CI.iterdir() if path.suffix == ""]
+    scripts = [path for path in CI.iterdir() if path.is_file() and path.suffix == ""]
     known = [path for path in [ROOT / "Makefile", *scripts] if "pip install" in path.read_text()]
     return sorted(str(path.relative_to(ROOT)) for path in known)
 
