@@ -6,7 +6,17 @@ nothing when its input is no terminal.
 
 from flask import Flask
 
-from sync_ui.cli import appointments, audit, backups, connections, keys, links, serving, users
+from sync_ui.cli import (
+    appointments,
+    audit,
+    backups,
+    connections,
+    keys,
+    links,
+    network,
+    serving,
+    users,
+)
 
 COMMANDS = (
     serving.serve,
@@ -15,6 +25,7 @@ COMMANDS = (
     serving.check_health,
     users.user,
     audit.audit,
+    network.network,
     appointments.appointments_group,
     links.link,
     connections.connection,

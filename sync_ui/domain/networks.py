@@ -1,10 +1,14 @@
 """Where a visitor comes from: whose word counts for it, and what is kept of it."""
 
+import re
 from collections.abc import Collection
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+
+# As some proxies write it: 203.0.113.7:52100, [2001:db8::7]:52100.
+_WITH_PORT = re.compile(r"(?P<v4>[0-9.]+):[0-9]{1,5}|\[(?P<v6>[^\]]*)\](?::[0-9]{1,5})?")
 
 THIS_COMPUTER = "this computer"
 OWN = "the practice's own network"
@@ -27,17 +31,25 @@ _OWN = tuple(
 
 
 def of(peer: str, forwarded: str, trusted: Collection[Network]) -> str:
+    """The visitor's address as text; the peer's if a trusted proxy tells nonsense."""
+    found = visitor(peer, forwarded, trusted)
+    return peer if found is None else str(found)
+
+
+def visitor(peer: str, forwarded: str, trusted: Collection[Network]) -> Address | None:
     """The visitor's address: the right-most hop that no trusted proxy vouches for.
 
     `forwarded` is X-Forwarded-For as it came, several of them joined by commas.
+    Whoever is trusted and names nobody before itself is the visitor. None if
+    what a trusted proxy names is no address.
     """
-    for hop in (peer, *reversed(forwarded.split(","))):
-        address = _address(hop)
-        if address is None:
-            break
-        if not any(address in network for network in trusted):
-            return str(address)
-    return peer
+    found = None
+    hops = (peer, *reversed(forwarded.split(","))) if forwarded.strip() else (peer,)
+    for hop in hops:
+        found = _address(hop)
+        if found is None or not any(found in network for network in trusted):
+            return found
+    return found
 
 
 def household(address: str) -> str:
@@ -68,8 +80,11 @@ def kind(found: str) -> str:
 
 
 def _address(text: str) -> Address | None:
+    text = text.strip()
+    if with_port := _WITH_PORT.fullmatch(text):
+        text = with_port["v4"] or with_port["v6"]
     try:
-        address = ip_address(text.strip().partition("%")[0])
+        address = ip_address(text.partition("%")[0])
     except ValueError:
         return None
     # A server on :: sees IPv4 visitors so.

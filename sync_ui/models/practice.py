@@ -16,10 +16,10 @@ class Practice(Row):
     `policy_revision` grows with everything that changes every feed at once;
     `last_change` is the latest Last-Modified ever given out for a change.
     No address lives longer than `longest_link_days`. Full names need a link's
-    note of an agreement if `wants_agreement`. `second_factor_roles` and
-    `allowed_networks` are words with spaces between them; without networks the
-    application answers everyone. `emergency_at`: when a command on the host
-    last opened a door, until an administrator has seen it.
+    note of an agreement if `wants_agreement`. `second_factor_roles` are words with
+    spaces between them. `allowed_networks` are the lines of `domain.allowed`;
+    without networks the application answers everyone. `emergency_at`: when a
+    command on the host last opened a door, until an administrator has seen it.
     """
 
     __tablename__ = "practice"

@@ -173,7 +173,3 @@ def latest_of(subject: str) -> AuditEntry | None:
         .order_by(AuditEntry.id.desc())
         .limit(1)
     )
-
-
-def latest(limit: int = 100) -> list[AuditEntry]:
-    return list(db.session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit)))

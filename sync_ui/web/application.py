@@ -14,11 +14,13 @@ from sync_ui.services import providers, visits
 from sync_ui.web import (
     accounts,
     appointments,
+    audit,
     clients,
     confirming,
     connection,
     connections,
     dates,
+    doors,
     duplicates,
     errors,
     exports,
@@ -52,10 +54,12 @@ from sync_ui.web import (
 BLUEPRINTS = (
     accounts.blueprint,
     appointments.blueprint,
+    audit.blueprint,
     clients.blueprint,
     confirming.blueprint,
     connection.blueprint,
     connections.blueprint,
+    doors.blueprint,
     duplicates.blueprint,
     exports.blueprint,
     factor_rules.blueprint,
@@ -101,6 +105,7 @@ def build(config: Config | None = None) -> Flask:
     visits.init_app(app)
     providers.init_app(app)
     security.init_app(app, config)
+    doors.init_app(app)  # before whatever else looks at a request
     feeds.init_app(app)
     CSRFProtect(app)
     google.init_app(app)

@@ -39,8 +39,10 @@ PLACES = (
 # The place of the navigation that pages without one of their own belong to.
 ABOVE = {
     "appointments": "schedule",
+    "audit": "practice",
     "connection": "links",
     "connections": "links",
+    "doors": "practice",
     "duplicates": "clients",
     "exports": "schedule",
     "holidays": "practice",

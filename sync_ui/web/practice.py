@@ -11,7 +11,7 @@ from sync_ui.domain.roles import Permission
 from sync_ui.errors import SyncError
 from sync_ui.models import Reason
 from sync_ui.models.installation import current
-from sync_ui.services import accounts, audit, links, practice, providers, sign_ins
+from sync_ui.services import links, practice, providers, sign_ins
 from sync_ui.web import confirming
 from sync_ui.web.forms import MODES, REASONS, Count, blame
 from sync_ui.web.signing import actor, guard
@@ -175,13 +175,6 @@ def remove_place(location_id: int) -> View:
     practice.remove_location(actor(), location_id)
     flash("The place is removed; appointments keep it.")
     return redirect(url_for("practice.places"))
-
-
-@blueprint.get("/audit")
-@guard(Permission.SETTINGS)
-def entries() -> View:
-    names = {f"user:{user.id}": user.name for user in accounts.users()}
-    return render_template("practice/audit.html", entries=audit.latest(), names=names)
 
 
 def _policy_page(

@@ -56,7 +56,7 @@ PAGES = (
     ("Places", "practice.places", Permission.SETTINGS, "settings rooms offices locations"),
     ("Appointment types", "types.listed", Permission.SETTINGS, "settings durations colours colors"),
     ("Holidays", "holidays.listed", Permission.SETTINGS, "settings closed days off"),
-    ("Audit", "practice.entries", Permission.SETTINGS, "settings log history who changed"),
+    ("Audit", "audit.entries", Permission.SETTINGS, "settings log history who changed"),
 )
 
 

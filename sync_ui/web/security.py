@@ -48,9 +48,18 @@ def current_secret(app: Flask) -> bytes:
 
 def network() -> str:
     """The visitor's network: whoever shares it is slowed down together, /64 in IPv6."""
+    return networks.household(networks.of(*_hops()))
+
+
+def visitor() -> networks.Address | None:
+    """The visitor's address; None if a trusted proxy names none."""
+    return networks.visitor(*_hops())
+
+
+def _hops() -> tuple[str, str, tuple[networks.Network, ...]]:
+    # Forwarded, X-Real-IP and their like are nobody's word: anyone can send them.
     forwarded = ",".join(request.headers.getlist("X-Forwarded-For"))
-    trusted = current().config.trusted_proxies
-    return networks.household(networks.of(request.remote_addr or "", forwarded, trusted))
+    return request.remote_addr or "", forwarded, current().config.trusted_proxies
 
 
 def protection(app: Flask) -> dict[str, str]:

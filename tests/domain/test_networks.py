@@ -1,4 +1,4 @@
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 import pytest
 
@@ -21,7 +21,17 @@ PROXY = (ip_network("127.0.0.0/8"), ip_network("10.1.0.0/16"), ip_network("fd00:
         ("127.0.0.1", "", "127.0.0.1"),
         ("127.0.0.1", "unknown", "127.0.0.1"),
         ("127.0.0.1", "203.0.113.7, not an address", "127.0.0.1"),
-        ("127.0.0.1", "10.1.2.3", "127.0.0.1"),
+        ("127.0.0.1", "10.1.2.3", "10.1.2.3"),
+        ("127.0.0.1", "10.1.9.9, 10.1.2.3", "10.1.9.9"),
+        ("127.0.0.1", "203.0.113.7,", "127.0.0.1"),
+        ("127.0.0.1", "203.0.113.7:52100", "203.0.113.7"),
+        ("127.0.0.1", "[2001:db8::7]:52100, [fd00::1]", "2001:db8::7"),
+        ("127.0.0.1", "::ffff:203.0.113.7", "203.0.113.7"),
+        ("127.0.0.1", "[::ffff:203.0.113.7]:1", "203.0.113.7"),
+        ("127.0.0.1", "203.0.113.7:port", "127.0.0.1"),
+        ("127.0.0.1", "203.0.113.300", "127.0.0.1"),
+        ("127.0.0.1", "203.0.113.07", "127.0.0.1"),
+        ("127.0.0.1", "3405803783", "127.0.0.1"),
         ("::ffff:127.0.0.1", "203.0.113.7", "203.0.113.7"),
         ("fd00::1", "203.0.113.7", "203.0.113.7"),
         ("", "203.0.113.7", ""),
@@ -34,6 +44,13 @@ def test_the_right_most_hop_that_no_trusted_proxy_vouches_for_counts(
 
 
 @pytest.mark.bar("N1")
+@pytest.mark.bar("N1")
+@pytest.mark.parametrize("told", ["unknown", "203.0.113.7,", "203.0.113.300", ",", "10.1.2.3, _x"])
+def test_of_nonsense_from_a_trusted_proxy_nobody_knows_the_visitor(told: str) -> None:
+    assert networks.visitor("127.0.0.1", told, PROXY) is None
+    assert networks.visitor("203.0.113.7", told, PROXY) == ip_address("203.0.113.7")
+
+
 def test_without_trusted_proxies_nobody_is_believed() -> None:
     assert networks.of("127.0.0.1", "203.0.113.7", ()) == "127.0.0.1"
 

@@ -40,6 +40,7 @@ PLACES = {
     "accounts.sign_in": Place("/sign-in", VISITORS),
     "appointments.edit": Place("/calendar/1", EVERYONE),
     "appointments.new": Place("/calendar/new", EVERYONE),
+    "audit.entries": Place("/settings/audit", ADMINISTRATORS),
     "clients.listed": Place("/clients", EVERYONE),
     "clients.new": Place("/clients/new", SCHEDULERS),
     "clients.show": Place("/clients/1", EVERYONE),
@@ -53,6 +54,7 @@ PLACES = {
     "factors.listed": Place("/account/factors", EVERYONE),
     "factors.passkey": Place("/account/factors/passkey", VISITORS),  # there, too
     "holidays.listed": Place("/settings/holidays", ADMINISTRATORS),
+    "doors.show": Place("/settings/network", ADMINISTRATORS),
     "duplicates.choose": Place("/clients/1/merge", SCHEDULERS),
     "duplicates.merge": Place("/clients/1/merge/2", SCHEDULERS),
     "duplicates.suggested": Place("/clients/duplicates", SCHEDULERS),
@@ -71,7 +73,6 @@ PLACES = {
     "people.user": Place("/people/users/2", ADMINISTRATORS),
     "phone.look": Place("/add/{code}", VISITORS),
     "practice.clients": Place("/settings/clients", ADMINISTRATORS),
-    "practice.entries": Place("/settings/audit", ADMINISTRATORS),
     "practice.google": Place("/settings/google", ADMINISTRATORS),
     "practice.places": Place("/settings/places", ADMINISTRATORS),
     "practice.policy": Place("/settings/policy", ADMINISTRATORS),

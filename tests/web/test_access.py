@@ -43,6 +43,7 @@ from sync_ui.services import (
     clients,
     codes,
     connections,
+    doors,
     enrolment,
     links,
     people,
@@ -76,6 +77,8 @@ POST appointments.edit          302 302 404 302 302
 GET  appointments.find_clients    302 200 200 200 200
 GET  appointments.new           302 200 200 200 200
 POST appointments.new           302 302 422 302 302
+GET  audit.entries              302 403 403 403 200
+POST audit.export               302 403 403 403 200
 POST clients.archive            302 403 403 302 302
 POST clients.change             302 403 403 302 302
 GET  clients.listed             302 200 200 200 200
@@ -98,6 +101,9 @@ POST connection.sync_now        302 302 404 302 302
 POST connections.connect        302 302 404 302 302
 GET  connections.new            302 200 404 200 200
 POST confirming.confirm         302 302 302 302 302
+POST doors.close_warning        302 403 403 403 302
+GET  doors.show                 302 403 403 403 200
+POST doors.show                 302 403 403 403 302
 GET  duplicates.choose          302 403 403 200 200
 GET  duplicates.merge           302 403 403 200 200
 POST duplicates.merge           302 403 403 302 302
@@ -180,7 +186,6 @@ POST phone.spend                200 200 200 200 200
 POST practice.change_place       302 403 403 403 302
 GET  practice.clients           302 403 403 403 200
 POST practice.clients           302 403 403 403 302
-GET  practice.entries           302 403 403 403 200
 GET  practice.google             302 403 403 403 200
 GET  practice.places            302 403 403 403 200
 POST practice.places            302 403 403 403 302
@@ -260,6 +265,7 @@ class Things:
         self.code, _ = codes.make(owner, self.link.id)
         self.connection, self.proposal = self._connected(number)
         with transaction() as session:
+            doors.emergency(session)
             # A user, a clinician and a place that nobody else needs.
             user = accounts.add_user(
                 session, f"leaver{number}@example.com", "Lea Ver", Role.SCHEDULER, "no password"

@@ -192,7 +192,7 @@ def test_the_audit_shows_no_clients_data_to_the_administrator(
 ) -> None:
     text = browser_of("ada@example.com").get("/settings/audit").text
 
-    assert "Appointment: created" in text
+    assert "Appointment created" in text
     assert seen_in(text) == set()
 
 
