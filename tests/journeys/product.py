@@ -91,6 +91,11 @@ class Product:
         if self._process is not None:
             self.stop()
 
+    def processes(self) -> list[int]:
+        """The ids of all that it runs as."""
+        assert self._process is not None
+        return [self._process.pid, *descendants(self._process.pid)]
+
     def _end(self, process: subprocess.Popen[bytes], how: signal.Signals) -> None:
         family = descendants(process.pid)
         process.send_signal(how)
