@@ -2,6 +2,9 @@
 
 import ast
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -87,3 +90,19 @@ def test_every_target_that_the_readme_names_can_be_made() -> None:
 
     assert {"run", "test", "lint", "bench"} <= named
     assert named <= targets
+
+
+@pytest.mark.bar("O6")
+def test_systemd_understands_the_unit_of_the_readme(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd is not installed.")
+    (text,) = re.findall(r"```ini\n(\[Unit\]\n.*?)```", README, re.DOTALL)
+    assert "NoNewPrivileges=yes" in text
+    unit = tmp_path / "sync-calendar.service"
+    here = text.replace("/opt/sync-calendar/.venv/bin/flask", sys.executable)
+    unit.write_text(here.replace("User=sync-calendar", "User=root"))
+
+    found = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=False)
+
+    assert (found.returncode, unit.name in found.stderr) == (0, False)

@@ -187,6 +187,31 @@ def test_nothing_that_is_printed_is_forged_or_tells_of_anybody(noisy: Product) -
     assert {each["level"] for each in events} >= {"debug", "info", "error"}
 
 
+def written_at() -> dict[Path, int]:
+    """When each file of the program was last written."""
+    places = [ROOT / "app.py", *(ROOT / name for name in ("sync_ui", "templates", "static"))]
+    files = [file for place in places for file in (place, *place.rglob("*"))]
+    return {
+        file: file.stat().st_mtime_ns
+        for file in files
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+
+
+@pytest.mark.bar("O6")
+def test_serving_writes_nothing_into_the_program(tmp_path: Path) -> None:
+    """So that its directory may be read-only; compiled modules are kept there only if it is not."""
+    product = Product(tmp_path)
+    before = written_at()
+    assert len(before) > 200
+
+    product.start()
+    assert fetch(f"{product.url}/setup").status == 200
+    product.stop()
+
+    assert written_at() == before
+
+
 @pytest.mark.bar("O6")
 def test_flasks_own_server_brings_no_debugger(tmp_path: Path) -> None:
     """`flask run` with FLASK_DEBUG=1 usually serves a Python prompt at /console."""
