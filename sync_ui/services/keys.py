@@ -188,8 +188,10 @@ def sheet(actor: Actor) -> Sheet:
     return Sheet(practice.get().name, clock.now(), lines)
 
 
-def needs_sheet() -> bool:
-    """Whether nobody has looked at the recovery sheet since the keys were made or changed."""
+def needs_sheet(actor: Actor) -> bool:
+    """Whether the actor is to look at the recovery sheet: nobody has since the keys changed."""
+    if not actor.may(Permission.SETTINGS):
+        return False
     shown = select(AuditEntry.id).where(
         AuditEntry.action == Action.RECOVERY_SHEET_SHOWN.value,
         AuditEntry.subject == _of(installation.current().keys),

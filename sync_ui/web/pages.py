@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from sync_ui.config import ROOT
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Permission
-from sync_ui.services import access, limits, links, practice
+from sync_ui.services import access, keys, limits, links, practice
 from sync_ui.web.signing import actor
 
 blueprint = Blueprint("pages", __name__)
@@ -46,6 +46,7 @@ ABOVE = {
     "duplicates": "clients",
     "exports": "schedule",
     "holidays": "practice",
+    "keys": "practice",
     "link": "links",
     "proposals": "schedule",
     "types": "practice",
@@ -97,6 +98,7 @@ def _common() -> dict[str, object]:
         "own_sync_url": _own_sync_url(),
         "may": lambda permission: actor().may(Permission(permission)),
         "practice_name": practice.get().name,
+        "needs_sheet": lambda: keys.needs_sheet(actor()),
     }
 
 

@@ -62,6 +62,7 @@ PLACES = {
     "imports.columns": Place("/import/{file}/columns", SCHEDULERS),
     "imports.preview": Place("/import/{file}", SCHEDULERS),
     "imports.upload": Place("/import", SCHEDULERS),
+    "keys.recovery": Place("/settings/recovery", ADMINISTRATORS),
     "link.show": Place("/calendars/2/links/1", EVERYONE),
     "leaks.show": Place("/calendars/2/links/1/leak", EVERYONE),
     "links.calendars": Place("/calendars", EVERYONE),

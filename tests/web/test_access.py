@@ -141,6 +141,8 @@ GET  imports.progress           302 403 403 302 302
 POST imports.take_back          302 403 403 302 302
 GET  imports.upload             302 403 403 200 200
 POST imports.upload             302 403 403 302 302
+GET  keys.recovery              302 403 403 403 200
+POST keys.show                  302 403 403 403 200
 POST link.change                302 302 404 302 302
 POST link.disable               302 302 404 302 302
 POST link.known                 302 302 404 302 302
