@@ -15,7 +15,7 @@ from sync_ui import clock
 from sync_ui.domain import backups as rules
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import Conflict, NotFound, SyncError, Unavailable
-from sync_ui.models import Backup, BackupKind, Practice, copying, db, transaction
+from sync_ui.models import Backup, BackupKind, copying, db, transaction
 from sync_ui.models import installation as installations
 from sync_ui.models.database import sqlite_path
 from sync_ui.models.installation import current
@@ -116,10 +116,19 @@ def newest_whole() -> datetime | None:
 
 def is_too_old() -> bool:
     """Whether a lost disk would cost more than two days; never for a new installation."""
-    found = db.session.get(Practice, 1)
-    if found is None or not practice.is_set_up():
-        return False
-    return rules.is_too_old(newest_whole(), found.created_at, clock.now())
+    return rules.is_too_old(newest_whole(), practice.get().created_at, clock.now())
+
+
+def finding() -> tuple[bool, str]:
+    """Whether all is well with backups, and the sentence that says so."""
+    if not practice.is_set_up():
+        return True, "none needed yet."
+    newest = newest_whole()
+    latest = db.session.scalar(select(Backup).order_by(Backup.at.desc(), Backup.id.desc()).limit(1))
+    if latest is not None and latest.trouble:
+        return False, f"the latest failed. {latest.trouble}"
+    words = f"the newest is of {newest:%d %B %Y, %H:%M} UTC." if newest else "none was made yet."
+    return not is_too_old(), words
 
 
 def _is_due() -> bool:

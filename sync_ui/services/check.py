@@ -21,7 +21,7 @@ from sync_ui.models import (
 )
 from sync_ui.models.installation import current
 from sync_ui.models.keys import NAMES, path_of
-from sync_ui.services import factors, host, reach, trail, zone_laws
+from sync_ui.services import backups, factors, host, reach, trail, zone_laws
 from sync_ui.services.access import COMMAND
 from sync_ui.services.mail import MOST_ATTEMPTS
 from sync_ui.services.sync import NEED_SOMEBODY, WORKED_ON
@@ -44,6 +44,7 @@ def findings() -> list[Finding]:
         _journal(),
         _audit(),
         _worker(),
+        Finding("backup", *backups.finding()),
         _time_zones(),
         _mail(),
         _feeds(),

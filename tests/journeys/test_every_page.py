@@ -41,6 +41,7 @@ PLACES = {
     "appointments.edit": Place("/calendar/1", EVERYONE),
     "appointments.new": Place("/calendar/new", EVERYONE),
     "audit.entries": Place("/settings/audit", ADMINISTRATORS),
+    "backups.listed": Place("/settings/backups", ADMINISTRATORS),
     "clients.listed": Place("/clients", EVERYONE),
     "clients.new": Place("/clients/new", SCHEDULERS),
     "clients.show": Place("/clients/1", EVERYONE),

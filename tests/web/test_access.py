@@ -39,6 +39,7 @@ from sync_ui.models import (
 )
 from sync_ui.services import (
     accounts,
+    backups,
     changes,
     clients,
     codes,
@@ -79,6 +80,9 @@ GET  appointments.new           302 200 200 200 200
 POST appointments.new           302 302 422 302 302
 GET  audit.entries              302 403 403 403 200
 POST audit.export               302 403 403 403 200
+POST backups.download           302 403 403 403 200
+GET  backups.listed             302 403 403 403 200
+POST backups.make               302 403 403 403 302
 POST clients.archive            302 403 403 302 302
 POST clients.change             302 403 403 302 302
 GET  clients.listed             302 200 200 200 200
@@ -358,6 +362,8 @@ class Things:
             "user_id": self.user,
             "visit_id": self.visit,
         }
+        if endpoint == "backups.download":
+            values["backup_id"] = backups.make(self._practice.ada).id
         if endpoint == "moves.undo":
             values["change_id"] = self._change()
         if endpoint == "people.reset_known":
