@@ -11,8 +11,7 @@ from werkzeug.wrappers import Response
 from sync_ui.config import ROOT
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Permission
-from sync_ui.services import access, keys, limits, links, practice
-from sync_ui.services import access, backups, limits, links, practice
+from sync_ui.services import access, backups, keys, limits, links, practice
 from sync_ui.web.signing import actor
 
 blueprint = Blueprint("pages", __name__)
@@ -101,7 +100,7 @@ def _common() -> dict[str, object]:
         "may": lambda permission: actor().may(Permission(permission)),
         "practice_name": practice.get().name,
         "needs_sheet": lambda: keys.needs_sheet(actor()),
-        "backup_too_old": actor().may(Permission.SETTINGS) and backups.is_too_old(),
+        "backup_too_old": lambda: actor().may(Permission.SETTINGS) and backups.is_too_old(),
     }
 
 
