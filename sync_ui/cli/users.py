@@ -5,7 +5,7 @@ from flask.cli import AppGroup
 
 from sync_ui.cli.shared import password_from, plainly
 from sync_ui.domain.roles import Role
-from sync_ui.services import accounts, enrolment
+from sync_ui.services import accounts, enrolment, tickets
 from sync_ui.services.access import COMMAND
 
 user = AppGroup("user", help="Users who sign in.")
@@ -24,6 +24,15 @@ def create_user(email: str, role: str, name: str, password_stdin: bool) -> None:
         COMMAND, email=email, name=name, role=Role(role), password=password
     )
     click.echo(found.email)
+
+
+@user.command("code")
+@click.argument("email")
+@plainly
+def make_code(email: str) -> None:
+    """Print an address where the user chooses a new password, once, within 24 hours."""
+    text, _ = tickets.make(COMMAND, accounts.by_email(email).id)
+    click.echo(tickets.address(text))
 
 
 @user.command("list")

@@ -20,10 +20,14 @@ class MailKind(StrEnum):
     CONNECTION = "connection"
     INVITATION = "invitation"
     RESET = "reset"
+    EMAIL_CHANGED = "email_changed"
 
 
 class Mail(Row):
-    """Goes to the user's own address only; its text is made when it is sent."""
+    """Goes to the user's own address only; its text is made when it is sent.
+
+    `address`: the one that the user had before, if it is that one which is told.
+    """
 
     __tablename__ = "mail"
 
@@ -37,6 +41,7 @@ class Mail(Row):
     attempts: Mapped[int] = mapped_column(default=0)
     sent_at: Mapped[datetime | None] = mapped_column(Instant)
     failure: Mapped[str | None]
+    address: Mapped[str | None]
 
     user: Mapped[User] = relationship()
     link: Mapped[Link | None] = relationship()

@@ -8,10 +8,22 @@ from sync_ui import clock
 from sync_ui.domain.roles import Permission, Role
 from sync_ui.errors import Conflict, Invalid, NotFound, Refused
 from sync_ui.models import Clinician, User, db, transaction
-from sync_ui.services import access, addresses, offboarding, passwords, people, sessions
+from sync_ui.services import (
+    access,
+    addresses,
+    mail,
+    offboarding,
+    passwords,
+    people,
+    sessions,
+    signing,
+    tickets,
+)
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 from sync_ui.services.practice import checked_name, one_line
+
+TAKEN = "There is a user with this e-mail address already."
 
 
 def create_user(
@@ -20,30 +32,36 @@ def create_user(
     email: str,
     name: str,
     role: Role,
-    password: str,
+    password: str | None = None,
     sees_clients: bool = False,
 ) -> User:
     """A user who can sign in; a clinician comes with a calendar of their own.
 
-    `sees_clients` gives the calendar to an administrator or scheduler too.
-    Raises Invalid, Refused, and Conflict for an e-mail address that is taken.
+    Without a password they choose one with a ticket, which is on its way by
+    mail where there is a mail server. `sees_clients` gives the calendar to an
+    administrator or scheduler too. Raises Invalid, Refused, and Conflict for an
+    e-mail address that is taken.
     """
     access.require(actor, Permission.PEOPLE)
     email = checked_email(email)
     name = checked_name(name or email.split("@")[0])
-    password_hash = passwords.hashed(passwords.checked(password, email, name))
+    password_hash = passwords.NONE_YET
+    if password is not None:
+        password_hash = passwords.hashed(passwords.checked(password, email, name))
     with transaction() as session:
         user = add_user(session, email, name, role, password_hash)
         record(session, actor, Action.USER_CREATED, f"user:{user.id}", role=role.value)
         if role is Role.CLINICIAN or sees_clients:
             people.add_clinician(session, name, user)
+        if password is None and mail.is_configured():
+            tickets.owe(session, user)
     return user
 
 
 def add_user(session: Transaction, email: str, name: str, role: Role, password_hash: str) -> User:
     """Add a user to the transaction under way. Raises Conflict."""
     if session.scalar(select(User.id).where(User.email == email)) is not None:
-        raise Conflict("There is a user with this e-mail address already.")
+        raise Conflict(TAKEN)
     user = User(
         email=email, name=name, role=role, password_hash=password_hash, created_at=clock.now()
     )
@@ -55,28 +73,39 @@ def add_user(session: Transaction, email: str, name: str, role: Role, password_h
 def change_user(
     actor: Actor, user_id: int, *, name: str, role: Role, sees_clients: bool = False
 ) -> None:
-    """The user has this name and role. Refuses to leave the practice without an administrator."""
+    """The user has this name and role; another role ends their sessions.
+
+    Refuses to leave the practice without an administrator.
+    """
     access.require(actor, Permission.PEOPLE)
     with transaction() as session:
         found = user(user_id)
         if role is not Role.ADMINISTRATOR:
             _keep_an_administrator(found)
+        before = found.role
         found.name, found.role = checked_name(name), role
         if (role is Role.CLINICIAN or sees_clients) and found.clinician is None:
             people.add_clinician(session, found.name, found)
+        if found.role is not before:
+            sessions.end_all(session, user_id)
         offboarding.end_out_of_reach(session, found)
         record(session, actor, Action.USER_CHANGED, f"user:{user_id}", role=role.value)
     addresses.write_journal()
 
 
 def disable_user(actor: Actor, user_id: int) -> None:
-    """The user is out from the next request on: sessions, links and codes are dead."""
+    """The user is out from the next request on, and nothing that they hold opens anything.
+
+    Sessions, tickets, links, codes and connections end; no mail goes out to them.
+    """
     access.require(actor, Permission.PEOPLE)
     with transaction() as session:
         found = user(user_id)
         _keep_an_administrator(found)
         found.disabled_at = found.disabled_at or clock.now()
         sessions.end_all(session, user_id)
+        tickets.end_all(session, user_id)
+        mail.forget(session, user_id)
         offboarding.end_all_of_user(session, found)
         record(session, actor, Action.USER_DISABLED, f"user:{user_id}")
     addresses.write_journal()
@@ -96,12 +125,14 @@ def set_password(actor: Actor, user_id: int, password: str) -> None:
 
 
 def change_own_password(actor: Actor, old: str, new: str) -> None:
-    """Raises Invalid if `old` is wrong. Every session of the user ends, this one too."""
+    """Raises Invalid if `old` is wrong, and Throttled after too many.
+
+    Every session of the user ends, this one too.
+    """
     if actor.user_id is None:
         raise Refused("Only a signed-in user has a password to change.")
     found = user(actor.user_id)
-    if not passwords.fits(found.password_hash, old):
-        raise Invalid("The current password is not right.")
+    signing.check_own(found, old, "The current password is not right.")
     _set_password(actor, found, new)
 
 
@@ -111,7 +142,28 @@ def _set_password(actor: Actor, user: User, password: str) -> None:
     with transaction() as session:
         session.get_one(User, user_id).password_hash = password_hash
         sessions.end_all(session, user_id)
+        tickets.end_all(session, user_id)
         record(session, actor, Action.PASSWORD_CHANGED, f"user:{user_id}")
+
+
+def change_own_email(actor: Actor, email: str) -> None:
+    """The actor signs in with this address from now on; the old one is told, and nothing ends.
+
+    Raises Invalid, and Conflict for an address that is taken.
+    """
+    email = checked_email(email)
+    with transaction() as session:
+        found = user(actor.user_id or 0)
+        if email == found.email:
+            return
+        if session.scalar(select(User.id).where(User.email == email)) is not None:
+            raise Conflict(TAKEN)
+        if mail.is_configured():
+            mail.owe_email_changed(session, found)
+        found.email = email
+        # What is on its way to the old address would open the account to whoever reads there.
+        tickets.end_all(session, found.id)
+        record(session, actor, Action.EMAIL_CHANGED, f"user:{found.id}")
 
 
 def users() -> list[User]:

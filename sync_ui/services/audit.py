@@ -38,6 +38,14 @@ class Action(StrEnum):
     USER_CHANGED = "user.changed"
     USER_DISABLED = "user.disabled"
     USER_ENABLED = "user.enabled"
+    EMAIL_CHANGED = "user.email_changed"
+    SESSION_ENDED = "session.ended"
+    SESSIONS_ENDED = "user.sessions_ended"
+    ALL_SESSIONS_ENDED = "practice.sessions_ended"
+    TICKET_MADE = "ticket.made"
+    TICKET_MAILED = "ticket.mailed"
+    TICKET_SPENT = "ticket.spent"
+    PASSWORD_FORGOTTEN = "ticket.asked_for"  # noqa: S105
     PASSWORD_CHANGED = "user.password_changed"  # noqa: S105
     CLINICIAN_CREATED = "clinician.created"
     CLINICIAN_CHANGED = "clinician.changed"

@@ -4,7 +4,7 @@ import logging
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from sync_ui import clock
@@ -12,8 +12,8 @@ from sync_ui.errors import Invalid, Refused, SyncError, Unavailable
 from sync_ui.gateways.smtp import MailError, Server
 from sync_ui.models import Connection, Link, Mail, MailKind, User, db, transaction
 from sync_ui.models.installation import current
-from sync_ui.services import access, codes, links
-from sync_ui.services.access import Actor
+from sync_ui.services import access, codes, links, tickets
+from sync_ui.services.access import WORKER, Actor
 from sync_ui.services.audit import Action, record
 
 SUBJECT = "Your calendar link"
@@ -35,6 +35,32 @@ NOTICES = {
 
 # One of a kind for each link is enough.
 BETWEEN_NOTICES = timedelta(days=1)
+
+# Tickets, made when they are sent: subject, what happened, what to do.
+TICKETS = {
+    MailKind.INVITATION: (
+        "Your sign-in for the practice's calendar",
+        "An administrator of your practice has added you to Sync Calendar. "
+        "Choose your password on this page:",
+        "If you do not expect this, do nothing.",
+    ),
+    MailKind.RESET: (
+        "A new password for the practice's calendar",
+        "Somebody, probably you, asked for a new password. Choose it on this page:",
+        "If that was not you, do nothing: your password stays as it is.",
+    ),
+}
+
+ABOUT_TICKETS = (
+    "The page works once, within {minutes} minutes. "
+    "Whoever opens it can sign in as you, so do not forward this message."
+)
+
+EMAIL_CHANGED = (
+    "Your e-mail address was changed",
+    "Your sign-in for the practice's calendar has another e-mail address from now on. "
+    "If that was not you, tell an administrator of your practice at once.\n",
+)
 
 MOST_ATTEMPTS = 8
 
@@ -85,6 +111,12 @@ def owe_notice(session: Session, link: Link, kind: MailKind) -> None:
         session.add(Mail(kind=kind, user_id=user.id, link_id=link.id, created_at=now, due_at=now))
 
 
+def owe_email_changed(session: Session, user: User) -> None:
+    """In the transaction under way, before the change: the address of now is told of it."""
+    now, kind = clock.now(), MailKind.EMAIL_CHANGED
+    session.add(Mail(kind=kind, user_id=user.id, address=user.email, created_at=now, due_at=now))
+
+
 def owe_connection_notice(session: Session, connection: Connection) -> None:
     """In the transaction under way: whoever it belongs to hears that it needs them, once a day."""
     clinician = connection.calendar.clinician
@@ -107,6 +139,11 @@ def owe_connection_notice(session: Session, connection: Connection) -> None:
             due_at=now,
         )
     )
+
+
+def forget(session: Session, user_id: int) -> None:
+    """In the transaction under way: what is owed to the user is owed no more."""
+    session.execute(delete(Mail).where(Mail.user_id == user_id, Mail.sent_at.is_(None)))
 
 
 def last_notice(session: Session, link_id: int, kind: MailKind) -> datetime | None:
@@ -154,15 +191,21 @@ def _send(server: Server, mail_id: int) -> bool:
         mail.due_at = clock.now() + timedelta(minutes=2**mail.attempts)
         user, kind = mail.user, mail.kind
         link_id, connection_id = mail.link_id, mail.connection_id
-        actor, to, out = access.actor_for(user), user.email, user.disabled_at is not None
+        to, out = mail.address or user.email, user.disabled_at is not None
+        actor = access.actor_for(user)
     try:
         if out:
             raise Refused("This user is disabled.")
-        if connection_id is not None:
-            server.send(to, *_connection_message(connection_id))
+        if kind in TICKETS:
+            letter = _ticket(user.id, kind)
+        elif kind is MailKind.EMAIL_CHANGED:
+            letter = EMAIL_CHANGED
+        elif connection_id is not None:
+            letter = _connection_message(connection_id)
         else:
             assert link_id is not None
-            server.send(to, *_message(actor, link_id, kind))
+            letter = _message(actor, link_id, kind)
+        server.send(to, *letter)
     except MailError as error:
         log.warning("Mail %s was not sent: %s", mail_id, error)
         _note_failure(mail_id, str(error), final=error.permanent)
@@ -195,6 +238,15 @@ def _message(actor: Actor, link_id: int, kind: MailKind) -> tuple[str, str]:
     subject, text = NOTICES[kind]
     page = f"{current().config.base_url}/calendars/{links.key(link.calendar)}/links/{link_id}"
     return subject, f"{text}\n\n{page}\n\nYou can turn such messages off on your account's page.\n"
+
+
+def _ticket(user_id: int, kind: MailKind) -> tuple[str, str]:
+    """The ticket is made only now, so that none is older than its mail."""
+    subject, what, otherwise = TICKETS[kind]
+    lifetime = tickets.LIFETIMES[kind]
+    text, _ = tickets.make(WORKER, user_id, lifetime)
+    lives = ABOUT_TICKETS.format(minutes=int(lifetime.total_seconds() // 60))
+    return subject, f"{what}\n\n{tickets.address(text)}\n\n{lives}\n\n{otherwise}\n"
 
 
 def _connection_message(connection_id: int) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from sync_ui.models import Session, SignInFailure, transaction
 from sync_ui.services import access, factors, passkeys, sessions
 from sync_ui.services.audit import Action, record
 from sync_ui.services.factors import Kind
+from sync_ui.services.sessions import NOWHERE, Seat
 
 # Wrong codes of the app that cost nothing; then each doubles the wait, up to an hour: 24 tries
 # a day, of a million. Recovery codes and passkeys cannot be guessed, and keep working meanwhile.
@@ -64,13 +65,13 @@ def by_passkey(secret: str, challenge: str, answer: str) -> str:
         raise
 
 
-def sign_in(challenge: str, answer: str) -> str:
+def sign_in(challenge: str, answer: str, *, seat: Seat = NOWHERE) -> str:
     """A whole session's secret for a passkey alone, without any password. Raises Invalid."""
     passkeys.take(challenge)
     try:
         with transaction() as session:
             passkey = passkeys.use(session, challenge, answer)
-            return sessions.add(session, passkey.user, second_factor=Kind.PASSKEY)
+            return sessions.add(session, passkey.user, second_factor=Kind.PASSKEY, seat=seat)
     except Invalid:
         _record_failure()
         raise
@@ -85,9 +86,9 @@ def _half(secret: str) -> Session:
 
 def _whole(session: Transaction, half: Session, kind: Kind) -> str:
     """A new secret, so that nobody holds it who knew the half session's."""
-    user = half.user
+    user, seat = half.user, Seat(half.browser, half.network)
     session.delete(half)
-    return sessions.add(session, user, second_factor=kind)
+    return sessions.add(session, user, second_factor=kind, seat=seat)
 
 
 def _slow_down(session: Transaction, user_id: int) -> None:

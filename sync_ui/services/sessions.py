@@ -1,5 +1,6 @@
 """The sessions that the server keeps: whatever it ends is over, whoever holds a cookie."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
@@ -7,11 +8,13 @@ from sqlalchemy.orm import Session as Transaction
 
 from sync_ui import clock
 from sync_ui.domain import tokens
-from sync_ui.models import Session, User, db, transaction
+from sync_ui.domain.roles import Permission
+from sync_ui.errors import NotFound
+from sync_ui.models import Practice, Session, User, db, transaction
 from sync_ui.services import access, factors
+from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 
-IDLE_LIMIT = timedelta(minutes=15)
 ABSOLUTE_LIMIT = timedelta(hours=12)
 
 # So long a session waits for the second step.
@@ -20,8 +23,28 @@ HALF_LIMIT = timedelta(minutes=10)
 # So long after its password was shown a session may do what is far-reaching.
 FRESH = timedelta(minutes=5)
 
+# How far a clock may go back without a word; `seen` writes no oftener.
+UNSEEN = timedelta(minutes=1)
 
-def add(session: Transaction, user: User, *, second_factor: factors.Kind | None = None) -> str:
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where a session is, in words for people: `Firefox on Windows`, never a whole address."""
+
+    browser: str = ""
+    network: str = ""
+
+
+NOWHERE = Seat()
+
+
+def add(
+    session: Transaction,
+    user: User,
+    *,
+    second_factor: factors.Kind | None = None,
+    seat: Seat = NOWHERE,
+) -> str:
     """A new session of the user in the transaction under way; its secret, for the cookie.
 
     Without a second factor it opens nothing yet for a user who has one.
@@ -35,6 +58,8 @@ def add(session: Transaction, user: User, *, second_factor: factors.Kind | None 
             seen_at=now,
             confirmed_at=now,
             second_factor_at=now if second_factor else None,
+            browser=seat.browser,
+            network=seat.network,
         )
     )
     whole = second_factor is not None or not factors.has_any(user.id)
@@ -61,14 +86,34 @@ def half(secret: str) -> Session | None:
     return found
 
 
+def idle_limit() -> timedelta:
+    """How long a session lives without anybody doing anything, as the practice has it."""
+    return timedelta(minutes=db.session.scalars(select(Practice.idle_minutes)).one())
+
+
+def seconds_left(secret: str) -> int:
+    """How long the session lives on if nobody does anything; 0 if it is over."""
+    found = _alive(secret)
+    if found is None:
+        return 0
+    end = min(found.seen_at + idle_limit(), found.created_at + ABSOLUTE_LIMIT)
+    return max(int((end - clock.now()).total_seconds()), 1)
+
+
 def _alive(secret: str) -> Session | None:
-    now = clock.now()
-    found = db.session.scalar(select(Session).where(Session.digest == tokens.digest(secret)))
-    if found is None or found.user.disabled_at is not None:
-        return None
-    if now > found.created_at + ABSOLUTE_LIMIT or now > found.seen_at + IDLE_LIMIT:
+    found = _find(secret)
+    if found is None or found.user.disabled_at is not None or _is_over(found, idle_limit()):
         return None
     return found
+
+
+def _find(secret: str) -> Session | None:
+    return db.session.scalar(select(Session).where(Session.digest == tokens.digest(secret)))
+
+
+def _is_over(found: Session, idle: timedelta) -> bool:
+    now = clock.now()
+    return now > found.created_at + ABSOLUTE_LIMIT or now > found.seen_at + idle
 
 
 def _is_half(found: Session) -> bool:
@@ -77,15 +122,37 @@ def _is_half(found: Session) -> bool:
 
 def seen(secret: str) -> None:
     """The session was used just now; written at most once a minute."""
-    now = clock.now()
-    digest = tokens.digest(secret)
-    found = db.session.scalar(select(Session.seen_at).where(Session.digest == digest))
-    if found is None or now < found + timedelta(minutes=1):
+    found = _find(secret)
+    if found is None or abs(clock.now() - found.seen_at) < UNSEEN:
         return
-    with transaction() as session:
-        again = session.scalar(select(Session).where(Session.digest == digest))
+    with transaction():
+        again = _find(secret)
         if again is not None:
-            again.seen_at = now
+            _set_back(again)
+            again.seen_at = clock.now()
+
+
+def follow_clock() -> int:
+    """Sessions that were seen in the future, since the clock was set back, are as old as they were.
+
+    So none of them lives on until the clock has caught up. Returns how many.
+    """
+    ahead = select(Session).where(Session.seen_at > clock.now() + UNSEEN)
+    if db.session.scalar(ahead.limit(1)) is None:
+        return 0
+    with transaction() as session:
+        found = session.scalars(ahead).all()
+        for each in found:
+            _set_back(each)
+    return len(found)
+
+
+def _set_back(found: Session) -> None:
+    ahead = found.seen_at - clock.now()
+    if ahead > timedelta():
+        found.seen_at -= ahead
+        found.created_at -= ahead
+        found.confirmed_at -= ahead
 
 
 def fresh(secret: str) -> bool:
@@ -99,7 +166,7 @@ def fresh(secret: str) -> bool:
 def confirmed(secret: str) -> None:
     """Whoever sits there has just shown that it is the session's user."""
     with transaction() as session:
-        found = session.scalar(select(Session).where(Session.digest == tokens.digest(secret)))
+        found = _find(secret)
         if found is None:
             return
         found.confirmed_at = clock.now()
@@ -109,11 +176,59 @@ def confirmed(secret: str) -> None:
 def sign_out(secret: str) -> None:
     """The session is over on the server: a copied cookie opens nothing any more."""
     with transaction() as session:
-        found = session.scalar(select(Session).where(Session.digest == tokens.digest(secret)))
+        found = _find(secret)
         if found is None:
             return
         record(session, access.actor_for(found.user), Action.SIGNED_OUT, f"user:{found.user_id}")
         session.delete(found)
+
+
+def of_actor(actor: Actor) -> list[Session]:
+    """The actor's own sessions that are not over, the latest used first."""
+    idle = idle_limit()
+    own = select(Session).where(Session.user_id == actor.user_id).order_by(Session.seen_at.desc())
+    return [found for found in db.session.scalars(own) if not _is_over(found, idle)]
+
+
+def is_of(found: Session, secret: str) -> bool:
+    """Whether this is the session that the secret opens."""
+    return found.digest == tokens.digest(secret)
+
+
+def end(actor: Actor, session_id: int) -> None:
+    """One of the actor's own sessions is over. Raises NotFound."""
+    with transaction() as session:
+        found = access.get(Session, session_id, "This session is over already.")
+        if found.user_id != actor.user_id:
+            raise NotFound("This session is over already.")
+        session.delete(found)
+        record(session, actor, Action.SESSION_ENDED, f"user:{actor.user_id}")
+
+
+def end_others(actor: Actor, secret: str) -> int:
+    """Every session of the actor but this one is over. Returns how many."""
+    others = Session.user_id == actor.user_id, Session.digest != tokens.digest(secret)
+    return _end(actor, Action.SESSIONS_ENDED, f"user:{actor.user_id}", *others)
+
+
+def end_of_user(actor: Actor, user_id: int) -> int:
+    """The user is signed in nowhere. Returns how many sessions that ended."""
+    access.require(actor, Permission.PEOPLE)
+    user = access.get(User, user_id, "There is no such user.")
+    return _end(actor, Action.SESSIONS_ENDED, f"user:{user.id}", Session.user_id == user.id)
+
+
+def end_of_everyone(actor: Actor) -> int:
+    """Nobody is signed in, the actor included. Returns how many sessions that ended."""
+    access.require(actor, Permission.PEOPLE)
+    return _end(actor, Action.ALL_SESSIONS_ENDED, "practice:1", Session.id > 0)
+
+
+def _end(actor: Actor, action: Action, subject: str, *which: object) -> int:
+    with transaction() as session:
+        count: int = session.execute(delete(Session).where(*which)).rowcount  # type: ignore[arg-type, attr-defined]
+        record(session, actor, action, subject, count=count)
+    return count
 
 
 def end_all(session: Transaction, user_id: int) -> None:
@@ -123,4 +238,4 @@ def end_all(session: Transaction, user_id: int) -> None:
 
 def expired_before(now: datetime) -> tuple[datetime, datetime]:
     """Sessions made before the first, or last seen before the second, are over."""
-    return now - ABSOLUTE_LIMIT, now - IDLE_LIMIT
+    return now - ABSOLUTE_LIMIT, now - idle_limit()

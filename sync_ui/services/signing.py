@@ -1,42 +1,53 @@
-"""Signing in: who may, and how guessing is slowed down."""
+"""Signing in with a password, and showing it again."""
 
-import hashlib
-from datetime import timedelta
+from collections.abc import Mapping
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
-from sync_ui import clock
-from sync_ui.errors import Invalid, Refused, Throttled
-from sync_ui.models import SignInFailure, User, db, transaction
-from sync_ui.services import access, passwords, sessions
+from sync_ui.errors import Invalid, Refused
+from sync_ui.models import User, db, transaction
+from sync_ui.services import access, backoff, passwords, sessions
 from sync_ui.services.audit import Action, record
 from sync_ui.services.practice import one_line
+from sync_ui.services.sessions import NOWHERE, Seat
 
-# Failures that cost nothing; then each doubles the wait, up to the longest.
-FREE_FAILURES = 5
-LONGEST_WAIT = timedelta(minutes=15)
+NO_DEVICES: Mapping[int, str] = {}
 
 
-def sign_in(email: str, password: str, network: str) -> str:
+def sign_in(
+    email: str,
+    password: str,
+    network: str,
+    *,
+    devices: Mapping[int, str] = NO_DEVICES,
+    seat: Seat = NOWHERE,
+) -> str:
     """A new session's secret, for the cookie.
 
-    Raises Invalid with the same sentence for an unknown user, a wrong password
-    and a disabled user; Throttled after too many failures for this e-mail
-    address and network.
+    `network`: what failures are counted by; `devices`: users who have signed in
+    on this browser, each with a word for the browser. Raises Invalid with the
+    same sentence for an unknown user, a wrong password and a disabled user, and
+    Throttled after too many tries.
     """
     email = one_line(email).lower()
-    digest = hashlib.sha256(f"{email} {network}".encode()).hexdigest()
-    _slow_down(digest)
     user = db.session.scalar(select(User).where(User.email == email))
     known = user is not None and user.disabled_at is None
-    right = passwords.fits(user.password_hash if user else passwords.NOBODYS, password)
+    counters = _counters(email, user if known else None, network, devices)
+    password_hash = user.password_hash if user else passwords.NONE_YET
+    backoff.take(counters)
+    right = passwords.fits(password_hash, password)
     if user is None or not known or not right:
-        _count_failure(digest)
+        _record_failure()
         raise Invalid("This e-mail address and password do not belong together. Try again.")
-    return _open(user.id, digest)
+    with transaction() as session:
+        again = session.get_one(User, user.id)
+        if again.disabled_at is not None or again.password_hash != password_hash:
+            raise Invalid("Your sign-in was changed just now. Try again.")
+        backoff.forgive(counters)
+        return sessions.add(session, again, seat=seat)
 
 
-def confirm(secret: str, password: str, network: str) -> None:
+def confirm(secret: str, password: str) -> None:
     """The session is fresh again: its user has shown the password once more.
 
     Raises Invalid for a wrong one and Throttled after too many, as at sign-in.
@@ -44,36 +55,29 @@ def confirm(secret: str, password: str, network: str) -> None:
     user = sessions.signed_in(secret)
     if user is None:
         raise Refused("Your session is over. Sign in again.")
-    digest = hashlib.sha256(f"{user.email} {network}".encode()).hexdigest()
-    _slow_down(digest)
-    if not passwords.fits(user.password_hash, password):
-        _count_failure(digest)
-        raise Invalid("This is not your password. Try again.")
+    check_own(user, password, "This is not your password. Try again.")
     sessions.confirmed(secret)
 
 
-def _slow_down(digest: str) -> None:
-    failure = db.session.get(SignInFailure, digest)
-    if failure is None or failure.count < FREE_FAILURES:
-        return
-    wait = min(timedelta(seconds=2 ** min(failure.count - FREE_FAILURES, 12)), LONGEST_WAIT)
-    if clock.now() < failure.last_at + wait:
-        raise Throttled("Too many failed sign-ins. Wait a few minutes and try again.")
+def check_own(user: User, password: str, otherwise: str) -> None:
+    """Whoever sits in the user's session knows the password. Raises Invalid and Throttled."""
+    counters, password_hash = backoff.confirming(user.id), user.password_hash
+    backoff.take(counters)
+    if not passwords.fits(password_hash, password):
+        _record_failure()
+        raise Invalid(otherwise)
+    with transaction():
+        backoff.forgive(counters)
 
 
-def _count_failure(digest: str) -> None:
+def _counters(
+    email: str, user: User | None, network: str, devices: Mapping[int, str]
+) -> list[backoff.Counter]:
+    if user is not None and user.id in devices:
+        return backoff.known_device(user.id, devices[user.id])
+    return backoff.stranger(email, network)
+
+
+def _record_failure() -> None:
     with transaction() as session:
-        failure = session.get(SignInFailure, digest)
-        if failure is None:
-            failure = SignInFailure(digest=digest, count=0, last_at=clock.now())
-            session.add(failure)
-        failure.count += 1
-        failure.last_at = clock.now()
         record(session, access.NOBODY, Action.SIGN_IN_FAILED)
-
-
-def _open(user_id: int, digest: str) -> str:
-    with transaction() as session:
-        secret = sessions.add(session, session.get_one(User, user_id))
-        session.execute(delete(SignInFailure).where(SignInFailure.digest == digest))
-    return secret

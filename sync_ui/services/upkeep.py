@@ -17,6 +17,7 @@ from sync_ui.models import (
     Mail,
     Session,
     SignInFailure,
+    Ticket,
     Visit,
     db,
     transaction,
@@ -47,6 +48,7 @@ def sweep() -> None:
     """Whatever is owed and undone, done: each part by itself, so that one cannot stop another."""
     parts: tuple[Callable[[], object], ...] = (
         lambda: keys.finish(WORKER),
+        sessions.follow_clock,
         lambda: links.expire(WORKER),
         addresses.write_journal,
         lambda: notices.tell_silent(WORKER),
@@ -82,6 +84,7 @@ def clean_up() -> int:
         delete(Code).where(Code.expires_at < now - KEPT),
         delete(Session).where(or_(Session.created_at < made_before, Session.seen_at < seen_before)),
         delete(Challenge).where(Challenge.expires_at < now),
+        delete(Ticket).where(Ticket.expires_at < now - KEPT),
         delete(SignInFailure).where(SignInFailure.last_at < now - KEPT),
         delete(ImportFile).where(ImportFile.created_at < now - KEPT),
         delete(ImportedRow).where(

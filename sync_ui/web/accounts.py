@@ -1,15 +1,15 @@
 """Sign in, sign out, and the user's own account."""
 
-from flask import Blueprint, flash, redirect, render_template, session, url_for
+from flask import Blueprint, flash, jsonify, redirect, render_template, session, url_for
 from flask_login import current_user, login_required, logout_user
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
-from wtforms import BooleanField, PasswordField
+from wtforms import BooleanField, EmailField, PasswordField
 from wtforms.validators import EqualTo, InputRequired
 
 from sync_ui.errors import SyncError
 from sync_ui.services import accounts, factors, mail, notices, passkeys, practice, sessions
-from sync_ui.web import second_step, security, signing
+from sync_ui.web import confirming, second_step, security, signing
 from sync_ui.web.forms import SignInForm, blame
 
 blueprint = Blueprint("accounts", __name__)
@@ -23,6 +23,10 @@ class PasswordForm(FlaskForm):
     again = PasswordField(
         "New password again", [EqualTo("new", "The two new passwords are not the same.")]
     )
+
+
+class EmailForm(FlaskForm):
+    email = EmailField("New e-mail address", [InputRequired("Enter the new e-mail address.")])
 
 
 class NoticesForm(FlaskForm):
@@ -85,6 +89,46 @@ def account() -> View:
     return redirect(url_for("accounts.account"))
 
 
+@blueprint.post("/account/email")
+@login_required
+def change_email() -> View:
+    form = EmailForm()
+    if not form.validate_on_submit():
+        return _account_page(PasswordForm(formdata=None), 422, email_form=form)
+    confirming.require_fresh()
+    try:
+        accounts.change_own_email(signing.actor(), form.email.data)
+    except SyncError as error:
+        blame(form.email, error)
+        return _account_page(PasswordForm(formdata=None), error.status, email_form=form)
+    flash("Your e-mail address is changed. Sign in with it from now on.")
+    return redirect(url_for("accounts.account"))
+
+
+@blueprint.get("/session")
+def state() -> Response:
+    """How long this session lives on; asking does not keep it awake."""
+    if not current_user.is_authenticated:
+        return Response(status=401)
+    return jsonify(seconds=sessions.seconds_left(current_user.id))
+
+
+@blueprint.post("/account/sessions/<int:session_id>/end")
+@login_required
+def end_session(session_id: int) -> Response:
+    sessions.end(signing.actor(), session_id)
+    flash("That session has ended.")
+    return redirect(url_for("accounts.account"))
+
+
+@blueprint.post("/account/sessions/end-others")
+@login_required
+def end_others() -> Response:
+    sessions.end_others(signing.actor(), current_user.id)
+    flash("You are signed out everywhere else.")
+    return redirect(url_for("accounts.account"))
+
+
 @blueprint.post("/account/notices")
 @login_required
 def notify() -> Response:
@@ -94,10 +138,15 @@ def notify() -> Response:
     return redirect(url_for("accounts.account"))
 
 
-def _account_page(form: PasswordForm, status: int = 0) -> View:
+def _account_page(
+    form: PasswordForm, status: int = 0, *, email_form: EmailForm | None = None
+) -> View:
     return render_template(
         "accounts/account.html",
         form=form,
+        email_form=email_form or EmailForm(formdata=None),
+        sessions=sessions.of_actor(signing.actor()),
+        is_this=lambda each: sessions.is_of(each, current_user.id),
         notices_form=NoticesForm(formdata=None, wanted=notices.wants_mails(signing.actor())),
         mail_is_set_up=mail.is_configured(),
         held=factors.held(current_user.user_id),

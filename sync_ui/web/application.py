@@ -50,6 +50,7 @@ from sync_ui.web import (
     security,
     setup,
     signing,
+    tickets,
     types,
 )
 
@@ -86,6 +87,7 @@ BLUEPRINTS = (
     search.blueprint,
     second_step.blueprint,
     setup.blueprint,
+    tickets.blueprint,
     types.blueprint,
 )
 

@@ -15,7 +15,6 @@ from sync_ui.errors import SyncError
 from sync_ui.models import Calendar
 from sync_ui.services import sessions
 from sync_ui.services import signing as signing_service
-from sync_ui.web import security
 from sync_ui.web.forms import own_path
 from sync_ui.web.signing import actor
 
@@ -51,7 +50,7 @@ def require_fresh(**ask_again: str) -> None:
     if typed is None:
         raise NotFresh(ask_again)
     try:
-        signing_service.confirm(current_user.id, typed, security.network())
+        signing_service.confirm(current_user.id, typed)
     except SyncError as error:
         raise NotFresh(ask_again, error) from None
 

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from sync_ui.config import ROOT
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Permission
-from sync_ui.services import access, backups, keys, limits, links, practice
+from sync_ui.services import access, backups, keys, limits, links, practice, sessions
 from sync_ui.web.signing import actor
 
 blueprint = Blueprint("pages", __name__)
@@ -93,8 +93,15 @@ def _version(path: str) -> str:
 
 def _common() -> dict[str, object]:
     if not current_user.is_authenticated:
-        return {"nav": [], "own_sync_url": None, "may": lambda _: False, "practice_name": ""}
+        return {
+            "session_seconds": None,
+            "nav": [],
+            "own_sync_url": None,
+            "may": lambda _: False,
+            "practice_name": "",
+        }
     return {
+        "session_seconds": sessions.seconds_left(current_user.id),
         "nav": _navigation(),
         "own_sync_url": _own_sync_url(),
         "may": lambda permission: actor().may(Permission(permission)),

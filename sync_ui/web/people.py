@@ -1,16 +1,26 @@
 """Users and clinicians, managed by the administrator."""
 
-from flask import Blueprint, flash, redirect, render_template, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, url_for
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import BooleanField, EmailField, PasswordField, SelectField, StringField
 from wtforms.validators import InputRequired
 
+from sync_ui import worker
 from sync_ui.domain.colours import Colour
 from sync_ui.domain.roles import Permission, Role
-from sync_ui.errors import SyncError
+from sync_ui.errors import NotFound, SyncError
 from sync_ui.models import User
-from sync_ui.services import accounts, factors, links, people, sights
+from sync_ui.services import (
+    accounts,
+    factors,
+    links,
+    mail,
+    people,
+    sessions,
+    sights,
+    tickets,
+)
 from sync_ui.web import confirming
 from sync_ui.web.forms import COLOURS, blame
 from sync_ui.web.signing import actor, guard
@@ -34,7 +44,7 @@ class UserForm(FlaskForm):
 
 class NewUserForm(UserForm):
     email = EmailField("E-mail address", [InputRequired("Enter the e-mail address.")])
-    password = PasswordField("First password", [InputRequired("Enter a first password.")])
+    password = PasswordField("First password", filters=[lambda typed: typed or None])
 
 
 class PasswordForm(FlaskForm):
@@ -62,7 +72,7 @@ def new() -> View:
         return _user_page(form)
     confirming.require_fresh(password=form.password.label.text)
     try:
-        accounts.create_user(
+        added = accounts.create_user(
             actor(),
             email=form.email.data,
             name=form.name.data,
@@ -73,7 +83,13 @@ def new() -> View:
     except SyncError as error:
         blame(form.password if "assword" in error.sentence else form.email, error)
         return _user_page(form, status=error.status)
-    flash("The user is added. Hand over the first password in person.")
+    if form.password.data:
+        flash("The user is added. Hand over the first password in person.")
+    elif mail.is_configured():
+        worker.wake(current_app)
+        flash("The user is added, and an invitation is on its way. It works for 60 minutes.")
+    else:
+        return _sheet(added.id)
     return redirect(url_for("people.listed"))
 
 
@@ -115,6 +131,45 @@ def password(user_id: int) -> View:
         return _user_page(edit, found, error.status, form)
     flash("The password is changed, and every session of this user has ended.")
     return redirect(url_for("people.listed"))
+
+
+@blueprint.post("/users/<int:user_id>/code")
+@guard(Permission.PEOPLE)
+def code(user_id: int) -> View:
+    """A sheet to print and hand over, with which the user chooses a password."""
+    confirming.require_fresh()
+    return _sheet(user_id)
+
+
+@blueprint.post("/users/<int:user_id>/invitation")
+@guard(Permission.PEOPLE)
+def invite(user_id: int) -> View:
+    """The same by mail, to the user's own address."""
+    confirming.require_fresh()
+    if not mail.is_configured():
+        raise NotFound("There is no mail server yet. Print a code instead.")
+    tickets.invite(actor(), user_id)
+    worker.wake(current_app)
+    flash("The message is on its way. An earlier one works no more once it is sent.")
+    return redirect(url_for("people.user", user_id=user_id))
+
+
+@blueprint.post("/users/<int:user_id>/sessions/end")
+@guard(Permission.PEOPLE)
+def end_sessions(user_id: int) -> View:
+    confirming.require_fresh()
+    sessions.end_of_user(actor(), user_id)
+    flash("This user is signed out everywhere.")
+    return redirect(url_for("people.user", user_id=user_id))
+
+
+@blueprint.post("/sessions/end")
+@guard(Permission.PEOPLE)
+def end_all_sessions() -> View:
+    confirming.require_fresh()
+    sessions.end_of_everyone(actor())
+    flash("Everyone is signed out, you too.")
+    return redirect(url_for("accounts.sign_in"))
 
 
 @blueprint.post("/users/<int:user_id>/disable")
@@ -183,6 +238,17 @@ def archive(clinician_id: int) -> View:
     return redirect(url_for("people.listed"))
 
 
+def _sheet(user_id: int) -> View:
+    text, ticket = tickets.make(actor(), user_id)
+    return render_template(
+        "people/sheet.html",
+        user=accounts.user(user_id),
+        page=tickets.page(),
+        code=text,
+        ticket=ticket,
+    )
+
+
 def _user_page(
     form: UserForm,
     found: User | None = None,
@@ -196,5 +262,6 @@ def _user_page(
         sight=sights.could_see(found) if found else None,
         links=links,
         has_factors=factors.has_any(found.id) if found else False,
+        by_mail=mail.is_configured(),
         password_form=password_form or PasswordForm(formdata=None),
     ), status or (422 if form.errors else 200)

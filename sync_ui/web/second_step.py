@@ -8,7 +8,7 @@ from wtforms.validators import InputRequired
 
 from sync_ui.errors import SyncError
 from sync_ui.services import factors, passkeys, second_step, sessions
-from sync_ui.web import signing
+from sync_ui.web import security, signing
 from sync_ui.web.forms import SignInForm, blame, own_path
 
 blueprint = Blueprint("second_step", __name__, url_prefix="/sign-in")
@@ -97,7 +97,8 @@ def sign_in() -> View:
     """Whoever holds the passkey is signed in, without an address or a password."""
     form, challenge = PasskeyForm(), session.pop(CHALLENGE, "")
     try:
-        signing.keep(second_step.sign_in(challenge, form.answer.data or ""))
+        answer = form.answer.data or ""
+        signing.keep(second_step.sign_in(challenge, answer, seat=security.seat()))
     except SyncError as error:
         return _sign_in_page(error)
     return go_on()

@@ -7,8 +7,9 @@ from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import URLSafeTimedSerializer
 
 from sync_ui.config import Config
-from sync_ui.domain import networks
+from sync_ui.domain import browsers, networks
 from sync_ui.models.installation import current
+from sync_ui.services.sessions import Seat
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -60,6 +61,14 @@ def _hops() -> tuple[str, str, tuple[networks.Network, ...]]:
     # Forwarded, X-Real-IP and their like are nobody's word: anyone can send them.
     forwarded = ",".join(request.headers.getlist("X-Forwarded-For"))
     return request.remote_addr or "", forwarded, current().config.trusted_proxies
+
+
+def seat() -> Seat:
+    """Where the visitor sits, in words for people."""
+    forwarded = ",".join(request.headers.getlist("X-Forwarded-For"))
+    address = networks.of(request.remote_addr or "", forwarded, current().config.trusted_proxies)
+    browser = browsers.words(request.headers.get("User-Agent", ""))
+    return Seat(browser, networks.words(address))
 
 
 def protection(app: Flask) -> dict[str, str]:

@@ -15,6 +15,7 @@ from sync_ui.models import User
 from sync_ui.services import access, practice, sessions
 from sync_ui.services import signing as signing_service
 from sync_ui.services.access import Actor
+from sync_ui.web import devices, security
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,6 +43,7 @@ def init_app(app: Flask) -> None:
     manager.user_loader(_load)
     manager.unauthorized_handler(_ask_to_sign_in)
     app.before_request(_note_use)
+    app.after_request(devices.remember)
 
 
 def sign_in(email: str, password: str, network: str) -> None:
@@ -49,7 +51,10 @@ def sign_in(email: str, password: str, network: str) -> None:
 
     A half one, if the user has a second factor; see `half`.
     """
-    keep(signing_service.sign_in(email, password, network))
+    secret = signing_service.sign_in(
+        email, password, network, devices=devices.known(), seat=security.seat()
+    )
+    keep(secret)
 
 
 def keep(secret: str) -> None:
@@ -96,7 +101,13 @@ def _load(secret: str) -> SignedIn | None:
 
 def _note_use() -> None:
     """Only what a person does keeps the session awake, not a page that refreshes itself."""
-    asks = request.endpoint not in {None, "static", "health.health", "google.notify"}
+    asks = request.endpoint not in {
+        None,
+        "static",
+        "health.health",
+        "google.notify",
+        "accounts.state",
+    }
     by_hand = request.blueprint != "feeds" and "X-Background" not in request.headers
     if asks and by_hand and current_user.is_authenticated:
         sessions.seen(current_user.id)

@@ -84,6 +84,9 @@ PLACES = {
     "search.find": Place("/search?q=an", EVERYONE),
     "second_step.ask": Place("/sign-in/second", VISITORS),  # looked at in test_second_factors.py
     "setup.begin": Place("/setup", VISITORS),  # looked at in test_to_a_phone.py
+    "tickets.begin": Place("/enter", VISITORS),
+    "tickets.enter": Place("/enter/{code}", VISITORS),  # looked at in test_tickets.py
+    "tickets.forgotten": Place("/forgotten", VISITORS),
     "types.edit": Place("/settings/types/1", ADMINISTRATORS),
     "types.listed": Place("/settings/types", ADMINISTRATORS),
 }
@@ -91,6 +94,7 @@ PLACES = {
 # What is no page: files, feeds, a redirect, words for machines, a part of Sync Calendar. What a
 # connection shows before it starts is looked at in test_connections.py.
 NO_PAGES = {
+    "accounts.state",
     "appointments.find_clients",
     "connection.begin",
     "google.callback",

@@ -7,7 +7,7 @@ from sync_ui.domain.colours import Colour
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
 from sync_ui.errors import SyncError
-from sync_ui.models import Appointment, AuditEntry, Link, Reason, db
+from sync_ui.models import Appointment, AuditEntry, Link, Reason, Session, db
 from sync_ui.services import (
     accounts,
     appointments,
@@ -22,6 +22,7 @@ from sync_ui.services import (
     series,
     sessions,
     signing,
+    tickets,
     types,
     undo,
     upkeep,
@@ -46,6 +47,11 @@ def own_link(practice: Practice) -> int:
 def user_id(actor: object) -> int:
     found: int = actor.user_id  # type: ignore[attr-defined]
     return found
+
+
+def session_of_unlu(practice: Practice) -> int:
+    signing.sign_in("unlu@example.com", PASSWORD, "203.0.113.7")
+    return db.session.scalars(select(Session.id)).one()
 
 
 def clinician_id(actor: object) -> int:
@@ -235,7 +241,7 @@ USES: dict[str, tuple[Callable[[Practice, Book], object], Callable[..., object],
     ),
     "accounts.set_password": (
         lambda _, __: None,
-        lambda p, _: accounts.set_password(p.ada, user_id(p.unlu), "canary canary canary"),
+        lambda p, _: accounts.set_password(p.ada, user_id(p.unlu), "canary pond and quiet hill"),
         Action.PASSWORD_CHANGED,
     ),
     "accounts.sign_in": (
@@ -247,6 +253,56 @@ USES: dict[str, tuple[Callable[[Practice, Book], object], Callable[..., object],
         lambda _, __: signing.sign_in("unlu@example.com", PASSWORD, "203.0.113.7"),
         lambda _, secret: sessions.sign_out(secret),
         Action.SIGNED_OUT,
+    ),
+    "sessions.confirmed": (
+        lambda _, __: signing.sign_in("unlu@example.com", PASSWORD, "203.0.113.7"),
+        lambda _, secret: signing.confirm(secret, PASSWORD),
+        Action.CONFIRMED,
+    ),
+    "sessions.end": (
+        lambda p, _: session_of_unlu(p),
+        lambda p, found: sessions.end(p.unlu, found),
+        Action.SESSION_ENDED,
+    ),
+    "sessions.end_others": (
+        lambda _, __: signing.sign_in("unlu@example.com", PASSWORD, "203.0.113.7"),
+        lambda p, secret: sessions.end_others(p.unlu, secret),
+        Action.SESSIONS_ENDED,
+    ),
+    "sessions.end_of_user": (
+        lambda _, __: None,
+        lambda p, _: sessions.end_of_user(p.ada, user_id(p.unlu)),
+        Action.SESSIONS_ENDED,
+    ),
+    "sessions.end_of_everyone": (
+        lambda _, __: None,
+        lambda p, _: sessions.end_of_everyone(p.ada),
+        Action.ALL_SESSIONS_ENDED,
+    ),
+    "accounts.change_own_email": (
+        lambda _, __: None,
+        lambda p, _: accounts.change_own_email(p.unlu, "canary@example.com"),
+        Action.EMAIL_CHANGED,
+    ),
+    "tickets.make": (
+        lambda _, __: None,
+        lambda p, _: tickets.make(p.ada, user_id(p.unlu)),
+        Action.TICKET_MADE,
+    ),
+    "tickets.invite": (
+        lambda _, __: None,
+        lambda p, _: tickets.invite(p.ada, user_id(p.unlu)),
+        Action.TICKET_MAILED,
+    ),
+    "tickets.spend": (
+        lambda p, _: tickets.make(p.ada, user_id(p.unlu))[0],
+        lambda _, text: tickets.spend(text, "canary pond and quiet hill"),
+        Action.TICKET_SPENT,
+    ),
+    "tickets.forgotten": (
+        lambda _, __: None,
+        lambda _, __: tickets.forgotten("unlu@example.com", "203.0.113.7"),
+        Action.PASSWORD_FORGOTTEN,
     ),
     "practice.change": (
         lambda _, __: None,

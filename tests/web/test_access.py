@@ -17,6 +17,7 @@ from sync_ui import clock
 from sync_ui.domain.apps import Reader
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
+from sync_ui.domain.tokens import digest
 from sync_ui.gateways.memory import Memory
 from sync_ui.models import (
     Appointment,
@@ -32,6 +33,7 @@ from sync_ui.models import (
     ProposalKind,
     ProviderName,
     Row,
+    Session,
     User,
     Visit,
     db,
@@ -50,8 +52,10 @@ from sync_ui.services import (
     people,
     providers,
     series,
+    sessions,
+    tickets,
 )
-from sync_ui.services.access import Actor
+from sync_ui.services.access import COMMAND, Actor
 from sync_ui.services.plans import Plan
 from sync_ui.services.providers import Login
 from sync_ui.services.series import Scope
@@ -67,6 +71,10 @@ COLUMNS = "stranger own anothers scheduler administrator".split()
 TABLE = """
 GET  accounts.account           302 200 200 200 200
 POST accounts.account           302 302 302 302 302
+POST accounts.change_email      302 302 409 302 302
+POST accounts.end_others        302 302 302 302 302
+POST accounts.end_session       302 302 404 302 302
+GET  accounts.state             401 200 200 200 200
 POST accounts.notify            302 302 302 302 302
 GET  accounts.sign_in           200 302 302 302 302
 POST accounts.sign_in           302 302 302 302 302
@@ -176,6 +184,10 @@ GET  pages.robots               200 200 200 200 200
 POST people.archive             302 403 403 403 302
 GET  people.clinician           302 403 403 403 200
 POST people.clinician           302 403 403 403 302
+POST people.code                302 403 403 403 200
+POST people.end_all_sessions    302 403 403 403 302
+POST people.end_sessions        302 403 403 403 302
+POST people.invite              302 403 403 403 404
 POST people.disable             302 403 403 403 302
 POST people.enable              302 403 403 403 302
 GET  people.listed              302 403 403 403 200
@@ -218,6 +230,12 @@ GET  setup.begin                302 302 302 302 302
 POST setup.begin                302 302 302 302 302
 POST setup.fill                 302 302 302 302 302
 GET  static                     200 200 200 200 200
+GET  tickets.begin              200 200 200 200 200
+POST tickets.begin              302 302 302 302 302
+GET  tickets.enter              200 200 200 200 200
+POST tickets.spend              302 302 302 302 302
+GET  tickets.forgotten          200 200 200 200 200
+POST tickets.forgotten          200 200 200 200 200
 POST types.archive               302 403 403 403 302
 GET  types.edit                  302 403 403 403 200
 POST types.edit                  302 403 403 403 302
@@ -364,6 +382,12 @@ class Things:
         }
         if endpoint == "backups.download":
             values["backup_id"] = backups.make(self._practice.ada).id
+        if endpoint == "accounts.end_session":
+            values["session_id"] = self._session()
+        if endpoint in {"tickets.enter", "tickets.spend"}:
+            email = f"guest{next(_numbers)}@example.com"
+            guest = accounts.create_user(COMMAND, email=email, name="", role=Role.SCHEDULER)
+            values["code"], _ = tickets.make(COMMAND, guest.id)
         if endpoint == "moves.undo":
             values["change_id"] = self._change()
         if endpoint == "people.reset_known":
@@ -386,6 +410,13 @@ class Things:
             "search.find": {"q": "ar"},
         }
         return values | query.get(endpoint, {})
+
+    def _session(self) -> int:
+        """One more session of whoever asks (or of Anna, of what is hers)."""
+        with transaction() as session:
+            secret = sessions.add(session, session.get_one(User, self.editor.user_id))
+            found = select(Session.id).where(Session.digest == digest(secret))
+            return session.scalars(found).one()
 
     def _prepare(self, endpoint: str) -> None:
         """Some things can be done to a connection, or to an app, in one state alone."""
@@ -440,6 +471,10 @@ class Things:
         user: dict[str, object] = {"name": "Lea Ver", "role": "scheduler"}
         forms: dict[str, dict[str, object]] = {
             "accounts.account": {"old": PASSWORD, "new": PASSWORD, "again": PASSWORD},
+            "accounts.change_email": {"email": accounts.user(self.editor.user_id or 0).email},
+            "tickets.begin": {"code": self.code},
+            "tickets.forgotten": {"email": "unlu@example.com"},
+            "tickets.spend": {"new": "an unusual new password", "again": "an unusual new password"},
             "accounts.sign_in": {"email": "sam@example.com", "password": PASSWORD},
             "appointments.add_client": {"name": "Nora Quist"},
             "appointments.edit": appointment,
@@ -747,6 +782,7 @@ POSTS = [route for route in EXPECTED if route[1] == "POST" and route[0] not in M
 NOTHING_TO_CHANGE = set(
     "factors.add_passkey factors.confirm_app factors.draw_codes factors.remove_passkey "
     "second_step.offer_passkey second_step.take_code second_step.take_passkey "
+    "accounts.change_email tickets.begin tickets.forgotten people.invite "
     "accounts.sign_in confirming.confirm google.start moves.restore imports.preview links.allow "
     "reach.check setup.begin setup.fill".split()
 )

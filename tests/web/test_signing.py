@@ -50,15 +50,15 @@ def status_with(app: Flask, cookie: str, page: str = "/calendar") -> int:
 @pytest.mark.usefixtures("practice")
 def test_the_cookie_is_bound_to_this_host_and_to_https(app: Flask) -> None:
     browser = app.test_client()
-    [header] = sign_in(browser, "ada@example.com").headers.getlist("Set-Cookie")
-    cookie = SimpleCookie(header)[COOKIE]
-
-    assert {name: value for name, value in cookie.items() if value} == {
-        "path": "/",
-        "secure": True,
-        "httponly": True,
-        "samesite": "Lax",
+    headers = sign_in(browser, "ada@example.com").headers.getlist("Set-Cookie")
+    cookies = {
+        name: {flag: value for flag, value in cookie.items() if value and flag != "expires"}
+        for header in headers
+        for name, cookie in SimpleCookie(header).items()
     }
+
+    flags = {"path": "/", "secure": True, "httponly": True, "samesite": "Lax"}
+    assert cookies == {COOKIE: flags, "__Host-device": flags | {"max-age": "34560000"}}
 
 
 @pytest.mark.usefixtures("now")

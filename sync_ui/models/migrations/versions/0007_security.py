@@ -56,6 +56,8 @@ def upgrade() -> None:
             sa.Column("allowed_networks", sa.String(), nullable=False, server_default="")
         )
         table.add_column(_moment("emergency_at", nullable=True))
+    with op.batch_alter_table("mail") as table:
+        table.add_column(sa.Column("address", sa.String(), nullable=True))
     # Whoever is signed in signs in once more: nobody knows how these sessions began.
     op.execute(sa.text("DELETE FROM session"))
     with op.batch_alter_table("session") as table:
