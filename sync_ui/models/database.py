@@ -22,6 +22,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 from sync_ui.errors import CannotStart, Unavailable
+from sync_ui.models.damage import DAMAGED, sentence_for
 
 # Earlier versions can corrupt a database that two connections write to at once.
 OLDEST_SQLITE = (3, 51, 3)
@@ -199,13 +200,9 @@ def transaction() -> Iterator[Session]:
         session.commit()
         _raise_head(session)
         _tell(session)
-    except OperationalError as error:
+    except DBAPIError as error:
         session.rollback()
-        if not _is_full(error):
-            raise
-        raise Unavailable(
-            "The disk is full. Nothing was changed; make room and try again."
-        ) from None
+        raise _translated(error) from None
     except BaseException:
         session.rollback()
         raise
@@ -235,15 +232,22 @@ def _nobody() -> None:
     """Outside the application nobody has to be woken: a sweep finds what is owed."""
 
 
-def _is_full(error: OperationalError) -> bool:
-    words = str(error.orig)
-    return "disk is full" in words or "No space left" in words
+def _translated(error: DBAPIError) -> Exception:
+    """What is the disk's fault, or the file's, is said in a sentence."""
+    told = sentence_for(error)
+    if told == DAMAGED:
+        current_app.extensions["installation"].damage.note()
+    return error if told is None else Unavailable(told)
 
 
 def _begin_writing(session: Session) -> None:
+    if current_app.extensions["installation"].damage.is_known():
+        raise Unavailable(DAMAGED)
     try:
         session.connection(execution_options={"writing": True})
-    except (OperationalError, PoolTimeoutError):
+    except (OperationalError, PoolTimeoutError) as error:
+        if isinstance(error, OperationalError) and sentence_for(error):
+            raise _translated(error) from None
         raise Unavailable(
             "The database is busy or cannot be written to. Nothing was changed; try again."
         ) from None

@@ -13,8 +13,10 @@ from sqlalchemy.orm import Session
 
 from sync_ui import clock
 from sync_ui.config import Config
+from sync_ui.domain import disks
 from sync_ui.errors import CannotStart, SyncError, Unavailable
 from sync_ui.models import copying, database, keys, migrations
+from sync_ui.models.damage import Damage
 from sync_ui.models.head import Head
 from sync_ui.models.journal import Journal
 from sync_ui.models.keys import KeyFiles, Keys
@@ -29,6 +31,7 @@ class Installation:
     key_files: KeyFiles
     journal: Journal
     head: Head
+    damage: Damage
 
     @property
     def keys(self) -> Keys:
@@ -56,6 +59,7 @@ def prepare(config: Config) -> Installation:
     Safe to call from several processes at once: the first one does the work.
     """
     make_directory(config)
+    _refuse_shared_disk(config)
     with preparing(config.data_dir):
         copying.clear_up(config.data_dir)
         found = _opening(config, _keys(config))
@@ -73,7 +77,8 @@ def prepare(config: Config) -> Installation:
     # Open connections know one key of the file; it is changed while nobody serves.
     fixed = () if config.database_url else ("database",)
     key_files = KeyFiles(config.data_dir, found, fixed)
-    return Installation(config, key_files, _journal(config.data_dir / JOURNAL), head)
+    journal = _journal(config.data_dir / JOURNAL)
+    return Installation(config, key_files, journal, head, Damage(config.data_dir))
 
 
 def _copy_before_upgrade(config: Config, engine: Engine, found: Keys) -> None:
@@ -102,6 +107,23 @@ def make_backup_directory(config: Config) -> None:
         ) from None
 
 
+def _refuse_shared_disk(config: Config) -> None:
+    """SQLite on a disk that other machines may write to can lose data without a word."""
+    if config.database_url is not None:
+        return
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return  # not on Linux
+    kind = disks.kind_of(str(config.data_dir.resolve()), mounts)
+    if disks.is_shared(kind):
+        raise CannotStart(
+            f"the data directory is on a network file system ({kind}), where an SQLite database "
+            "can be lost. Put SYNC_DATA_DIR on a disk of this machine, or use PostgreSQL "
+            "(SYNC_DATABASE_URL)."
+        )
+
+
 def _journal(path: Path) -> Journal:
     journal = Journal(path)
     try:
@@ -127,7 +149,8 @@ def lend(app: Flask, config: Config) -> Installation:
     data_dir = config.data_dir
     key_files = KeyFiles(data_dir, keys.load(data_dir))
     head = Head(data_dir / "audit.head")
-    found = Installation(config, key_files, _journal(data_dir / JOURNAL), head)
+    journal = _journal(data_dir / JOURNAL)
+    found = Installation(config, key_files, journal, head, Damage(data_dir))
     app.extensions["installation"] = found
     return found
 

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from sync_ui import clock, config
 from sync_ui.domain.reach import WHO
 from sync_ui.domain.reach import Finding as Outside
+from sync_ui.errors import Unavailable
 from sync_ui.models import (
     AuditEntry,
     Connection,
@@ -21,7 +22,7 @@ from sync_ui.models import (
 )
 from sync_ui.models.installation import current
 from sync_ui.models.keys import NAMES, path_of
-from sync_ui.services import backups, factors, host, reach, trail, zone_laws
+from sync_ui.services import backups, damage, factors, host, reach, trail, zone_laws
 from sync_ui.services.access import COMMAND
 from sync_ui.services.mail import MOST_ATTEMPTS
 from sync_ui.services.sync import NEED_SOMEBODY, WORKED_ON
@@ -59,11 +60,12 @@ def findings() -> list[Finding]:
 
 def _database() -> Finding:
     try:
-        if db.engine.dialect.name == "sqlite":
-            broken = [row[0] for row in db.session.execute(text("PRAGMA cipher_integrity_check"))]
-            state = db.session.scalar(text("PRAGMA quick_check"))
-            if broken or state != "ok":
-                return Finding("database", False, "damaged. Stop the server, restore a backup.")
+        if not damage.look():
+            words = (
+                "damaged, and nothing is changed in it any more. Stop the server and put the "
+                "newest backup in its place: flask restore FILE."
+            )
+            return Finding("database", False, words)
         entries = db.session.scalar(select(func.count(AuditEntry.id)))
     except SQLAlchemyError:
         db.session.rollback()
@@ -141,7 +143,10 @@ def _settings() -> list[Finding]:
 
 def _time_zones() -> Finding:
     """What a new version of the zones' laws made wrong is set right at once."""
-    number = zone_laws.repair(COMMAND)
+    try:
+        number = zone_laws.repair(COMMAND)
+    except Unavailable as error:
+        return Finding("time zones", False, error.sentence)
     words = f"{number} appointments were set right." if number else "as the zones' laws say."
     return Finding("time zones", True, words)
 

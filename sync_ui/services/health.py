@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sync_ui import clock
 from sync_ui.models import AuditEntry, Backup, Connection, Practice, db
-from sync_ui.services import host, trail
+from sync_ui.services import damage, host, trail
 from sync_ui.services.sync import WORKED_ON
 
 # One is made each day.
@@ -50,10 +50,14 @@ def health() -> Health:
     alone = (_disk(), _worker())
     try:
         db.session.scalar(select(Practice.id))
-        return Health((Part("database"), *alone, _clock(), _backup(), _sync(), _audit()))
+        return Health((_database(), *alone, _clock(), _backup(), _sync(), _audit()))
     except SQLAlchemyError:
         db.session.rollback()
         return Health((Part("database", "out of order", Level.ERROR), *alone))
+
+
+def _database() -> Part:
+    return Part("database", "damaged", Level.ERROR) if damage.is_known() else Part("database")
 
 
 def _disk() -> Part:

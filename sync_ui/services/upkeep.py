@@ -25,6 +25,7 @@ from sync_ui.models import (
 from sync_ui.services import (
     addresses,
     changes,
+    damage,
     keys,
     links,
     mail,
@@ -46,6 +47,8 @@ log = logging.getLogger(__name__)
 
 def sweep() -> None:
     """Whatever is owed and undone, done: each part by itself, so that one cannot stop another."""
+    if damage.is_known():
+        return
     parts: tuple[Callable[[], object], ...] = (
         lambda: keys.finish(WORKER),
         sessions.follow_clock,
@@ -62,7 +65,7 @@ def sweep() -> None:
 
 def look_daily() -> None:
     """What has not been looked at for a day is; each part knows when it last did."""
-    _do_each((trail.verify_daily,))
+    _do_each((damage.look_daily, trail.verify_daily))
 
 
 def _do_each(parts: tuple[Callable[[], object], ...]) -> None:

@@ -1,6 +1,7 @@
 """Who is signed in: Flask-Login over the sessions that the server keeps."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -11,6 +12,7 @@ from htmx_flask import request as htmx_request
 from werkzeug.wrappers import Response
 
 from sync_ui.domain.roles import Permission, Role
+from sync_ui.errors import Unavailable
 from sync_ui.models import User
 from sync_ui.services import access, practice, sessions
 from sync_ui.services import signing as signing_service
@@ -110,7 +112,8 @@ def _note_use() -> None:
     }
     by_hand = request.blueprint != "feeds" and "X-Background" not in request.headers
     if asks and by_hand and current_user.is_authenticated:
-        sessions.seen(current_user.id)
+        with suppress(Unavailable):  # what cannot be written must not keep a page from being read
+            sessions.seen(current_user.id)
 
 
 def _ask_to_sign_in() -> Response:

@@ -1,0 +1,75 @@
+"""What keeps the database from taking changes: its own damage, or a disk that takes nothing.
+
+Damage is remembered by a file beside the database, since a row in it could
+not: every process sees it, a restart does not forget it, and the next look at
+a database that is whole again removes it.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+
+DAMAGED = (
+    "The database is damaged. Nothing is changed any more, so that it gets no worse: whoever runs "
+    "the server stops it and restores a backup. What can still be read is shown."
+)
+FULL = "The disk is full. Nothing was changed; make room and try again."
+READ_ONLY = (
+    "The disk of the server takes no changes just now. Nothing was changed; whoever runs the "
+    "server has to make it writable again."
+)
+FAULTY = (
+    "The disk of the server reports a fault. Nothing was changed; whoever runs the server looks "
+    "at the disk and its room."
+)
+CORRUPT = "malformed"
+
+# What SQLite and PostgreSQL say, and what it means for whoever wanted to save something.
+_SENTENCES = {
+    "disk is full": FULL,
+    "No space left": FULL,
+    "readonly": READ_ONLY,
+    "read-only": READ_ONLY,
+    "disk I/O error": FAULTY,
+    CORRUPT: DAMAGED,
+}
+
+
+def sentence_for(error: DBAPIError) -> str | None:
+    """What to tell people, if it is the disk or the file that is at fault."""
+    words = str(error.orig)
+    return next((told for found, told in _SENTENCES.items() if found in words), None)
+
+
+class Damage:
+    """Whether the database in this directory is known to be damaged."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._path = data_dir / "damaged"
+
+    def is_known(self) -> bool:
+        return self._path.exists()
+
+    def note(self) -> None:
+        with suppress(OSError):  # a disk that takes nothing needs no sign against changes
+            self._path.touch(mode=0o600)
+
+    def forget(self) -> None:
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+
+def is_whole(engine: Engine) -> bool:
+    """Reads every page. Raises OperationalError if it cannot be read for another reason."""
+    if engine.dialect.name != "sqlite":
+        return True  # PostgreSQL looks after its own files
+    try:
+        with engine.connect() as connection:
+            broken = connection.execute(text("PRAGMA cipher_integrity_check")).all()
+            return not broken and connection.scalar(text("PRAGMA quick_check")) == "ok"
+    except OperationalError:
+        raise
+    except DatabaseError:
+        return False
