@@ -45,8 +45,9 @@ bench: .venv/dev ## measure the feed, the schedule, imports and sync against wha
 	@$(BIN)/python -m benchmarks.imports
 	@$(BIN)/python -m benchmarks.sync
 
-soak: system-packages ## run every test with a hundred times the examples
-	@HYPOTHESIS_PROFILE=soak $(BIN)/pytest $(TWO_AT_ONCE) $(ARGS)
+soak: system-packages ## run every test with a hundred times the examples (MINUTES=30: drive and kill the product for so long)
+	@HYPOTHESIS_PROFILE=soak SOAK_MINUTES=$(MINUTES) $(BIN)/pytest $(TWO_AT_ONCE) \
+		$(if $(MINUTES),tests/machine tests/test_kill.py) $(ARGS)
 
 system-packages: .venv/dev ## install the browser, servers and calendar reader that tests use
 	@.ci/system-packages
