@@ -104,10 +104,9 @@ class Office:
     def note(self) -> list[Entry]:
         """The audit has only grown; returns what people and commands did since the last look."""
         with self.product.database() as opened:
-            entries = chained(opened)
-        digests = [digest for digest, _ in entries]
-        assert digests[: len(self.audit)] == self.audit, "what the audit said has changed"
-        new, self.audit = entries[len(self.audit) :], digests
+            entries = chained(opened, self.audit)
+        new = entries[len(self.audit) :]
+        self.audit = [digest for digest, _ in entries]
         return [
             (actor, action, subject)
             for _, (actor, action, subject) in new
@@ -248,3 +247,4 @@ class Office:
     def check_database(self) -> None:
         with self.product.database() as opened:
             assert {what: wrong for what, wrong in sound(opened).items() if wrong} == {}
+            assert [digest for digest, _ in chained(opened)][: len(self.audit)] == self.audit

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from typing import Any
 
 import requests
@@ -58,6 +59,7 @@ class Readers:
         self._wire.close()
 
 
+@lru_cache(64)
 def told(body: bytes) -> list[Told]:
     """What an independent parser finds, in order of time."""
     events: list[Any] = list(Calendar.from_ical(body).events)
