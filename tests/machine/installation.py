@@ -65,7 +65,7 @@ class Installation(Product):
     @contextmanager
     def database(self) -> Iterator[sqlite3.Connection]:
         """Its database, unlocked, to look at."""
-        key = (self.data_dir / "database.key").read_text().split()[-1]
+        key = (self.data_dir / "database.key").read_text().split()[0]
         with closing(sqlcipher.connect(str(self.data_dir / "sync.db"), timeout=10)) as opened:
             opened.execute(f"PRAGMA key=\"x'{key}'\"")
             opened.execute("PRAGMA query_only=ON")
@@ -75,9 +75,9 @@ class Installation(Product):
         return self._log.read_text()
 
     def everything_stored(self) -> Iterator[tuple[str, bytes]]:
-        """Each file of the data directory as it lies there, and what the database holds."""
-        for path in sorted(self.data_dir.rglob("*")):
-            if path.is_file():
+        """Each file of its folder as it lies there, backups too, and what the database holds."""
+        for path in sorted(self._log.parent.rglob("*")):
+            if path.is_file() and path.suffix != ".ics":
                 yield path.name, path.read_bytes()
         with self.database() as opened:
             yield "database", b"\n".join(_cells(opened))

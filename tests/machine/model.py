@@ -209,16 +209,19 @@ class Model:
 
     # backups
 
-    def restored(self, backup: "Model") -> "Model":
-        """As it was then, but whatever address has died since stays dead, and those made since
+    def restored(self, backup: "Model", now: datetime) -> "Model":
+        """As it was then, but no link whose address has died since lives, and those made since
         are unknown.
         """
+        self.forget_those_over(now)
         found = backup.copy()
-        found.retired |= self.retired
-        found.retired |= {link["token"] for link in self.links.values()} - {
-            link["token"] for link in found.links.values()
-        }
-        found.retired.discard("")
+        addresses = {link["token"] for link in found.links.values()}
+        since = {link["token"] for link in self.links.values()} - addresses
+        found.retired |= (self.retired | since) - {""}
+        undecided = {link["token"] for link in self.links.values() if link["undecided"]}
+        for link in found.links.values():
+            link["undecided"] = link["undecided"] or link["token"] in undecided
+            link["dead"] = link["dead"] or link["token"] in found.retired
         return found
 
     # what a link tells

@@ -4,6 +4,7 @@ import re
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -21,6 +22,15 @@ from tests.practice import NOW, PASSWORD
 BACKGROUND = {"worker", "phone", "nobody", "setup"}
 
 
+@dataclass(frozen=True)
+class Backup:
+    """A file, and what was true when it was made."""
+
+    path: Path
+    model: Model
+    audit: list[str]
+
+
 class Office:
     """One installation, started on a prepared data directory, and what it must be like."""
 
@@ -35,6 +45,7 @@ class Office:
         self.held: dict[str, list[Held]] = {}
         self.seen: set[str] = set()
         self.audit: list[str] = []
+        self.backups: list[Backup] = []
         self.product.start()
         self.note()
 
@@ -92,6 +103,22 @@ class Office:
         for person in [*self.people.values(), self.stranger]:
             person.hang_up()
         self.readers.hang_up()
+
+    def back_up(self) -> None:
+        """One more backup, and what the practice was like when it was made."""
+        path = self.product.data_dir.parent / f"backup-{len(self.backups)}"
+        self.backups.append(Backup(path, self.model.copy(), [*self.audit]))
+        self.product.command("backup", str(path))
+        (_, action, _) = self.note()[0]
+        assert action == "backup.made"
+
+    def restore(self, backup: Backup) -> None:
+        """The server is down; afterwards everything is as it was, but what is dead stays dead."""
+        self.product.command("restore", str(backup.path), "--yes")
+        self.model = self.model.restored(backup.model, self.product.now())
+        self.audit = [*backup.audit]
+        self.start()
+        self.expect([("command", "backup.restored", "practice")])
 
     # the audit
 
@@ -158,15 +185,23 @@ class Office:
         for number, link in self.model.links.items():
             if link["token"] or link["undecided"]:
                 continue
-            if not self.model.is_live(number, self.product.now()):
-                continue
-            path = f"/calendars/{self.desk.keys[link['calendar']]}/sync?link={number}"
-            page = self.people["ada"].get(path).text
-            found = re.search(r'id="link-https" value="[^"]*/cal/([2-9a-z]{33})/', page)
-            assert found, page
-            assert found[1] not in self.seen, "an address was given out twice"
-            link["token"] = found[1]
-            self.seen.add(found[1])
+            if self.model.is_live(number, self.product.now()):
+                link["token"] = self.address_on_page(number)
+                assert link["token"] not in self.seen, "an address was given out twice"
+                self.seen.add(link["token"])
+
+    def check_addresses(self) -> None:
+        """The page shows each living link's address, whatever keys were changed since."""
+        for number, link in self.model.links.items():
+            if not link["undecided"] and self.model.is_live(number, self.product.now()):
+                assert self.address_on_page(number) == link["token"]
+
+    def address_on_page(self, number: int) -> str:
+        path = f"/calendars/{self.desk.keys[self.model.links[number]['calendar']]}/sync"
+        page = self.people["ada"].get(f"{path}?link={number}").text
+        found = re.search(r'id="link-https" value="[^"]*/cal/([2-9a-z]{33})/', page)
+        assert found, page
+        return found[1]
 
     def hold(self, token: str, answer: requests.Response) -> None:
         """A reader keeps it; a tag never stands for two bodies."""
@@ -245,6 +280,7 @@ class Office:
         assert not any(name.decode() in said for name in [*names, NOTE.encode()])
 
     def check_database(self) -> None:
+        assert self.product.command("audit", "verify").startswith("whole: ")
         with self.product.database() as opened:
             assert {what: wrong for what, wrong in sound(opened).items() if wrong} == {}
             assert [digest for digest, _ in chained(opened)][: len(self.audit)] == self.audit
