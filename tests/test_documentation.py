@@ -92,6 +92,16 @@ def test_every_target_that_the_readme_names_can_be_made() -> None:
     assert named <= targets
 
 
+def test_whatever_security_leads_to_is_there() -> None:
+    text = (ROOT / "SECURITY.md").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+    assert "[SECURITY.md](SECURITY.md)" in README
+    assert [name for name in re.findall(r"\]\(([^)]+)\)", text) if not (ROOT / name).exists()] == []
+    assert set(re.findall(r"`make ([a-z]+)`", text)) <= targets
+    assert not re.search(r"[^\s@]+@[^\s@]+\.", text)  # nobody's address
+
+
 @pytest.mark.bar("O6")
 def test_systemd_understands_the_unit_of_the_readme(tmp_path: Path) -> None:
     analyze = shutil.which("systemd-analyze")

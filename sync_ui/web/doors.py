@@ -18,7 +18,7 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 from wtforms import TextAreaField
 
-from sync_ui import clock
+from sync_ui import clock, logs
 from sync_ui.domain import allowed, networks
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import Invalid
@@ -117,9 +117,8 @@ def _refusal() -> Response:
         answer: Response = make_response("", 403, refresh=True)
         return answer
     template = current_app.jinja_env.get_template("doors/refused.html")
-    return Response(
-        template.render(current_user=AnonymousUserMixin()), 403, content_type="text/html"
-    )
+    page = template.render(current_user=AnonymousUserMixin(), number=logs.request_number())
+    return Response(page, 403, content_type="text/html")
 
 
 def _answer_to_own_name() -> None:
