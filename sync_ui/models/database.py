@@ -40,6 +40,8 @@ PRAGMAS = (
     "temp_store=MEMORY",
     "mmap_size=0",
     "secure_delete=ON",
+    # Behind a long reader the log grows; once it is gone, the file is cut back to its usual size.
+    "journal_size_limit=4194304",
 )
 
 # Any fixed number: the one lock that writers of this application share.
