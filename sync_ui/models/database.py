@@ -255,6 +255,25 @@ def _begin_writing(session: Session) -> None:
         ) from None
 
 
+def wipe_log(engine: Engine) -> bool:
+    """What was deleted is not in the file's log any more; in the file it is zeros already.
+
+    False while somebody is reading or writing: nobody waits for this. PostgreSQL
+    has its own ways.
+    """
+    if engine.dialect.name != "sqlite":
+        return True
+    raw = engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        cursor.execute("PRAGMA busy_timeout=0")
+        [(busy, _, _)] = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        cursor.execute("PRAGMA busy_timeout=10000")
+        return not busy
+    finally:
+        raw.close()
+
+
 def check_opens(engine: Engine) -> None:
     """Raises CannotStart when the key is wrong or the database cannot be reached."""
     try:

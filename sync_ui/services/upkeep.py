@@ -22,6 +22,7 @@ from sync_ui.models import (
     db,
     transaction,
 )
+from sync_ui.models.database import wipe_log
 from sync_ui.services import (
     addresses,
     changes,
@@ -65,7 +66,7 @@ def sweep() -> None:
 
 def look_daily() -> None:
     """What has not been looked at for a day is; each part knows when it last did."""
-    _do_each((damage.look_daily, trail.verify_daily))
+    _do_each((damage.look_daily, trail.verify_daily, forget_deleted))
 
 
 def _do_each(parts: tuple[Callable[[], object], ...]) -> None:
@@ -75,6 +76,12 @@ def _do_each(parts: tuple[Callable[[], object], ...]) -> None:
         except Exception as error:  # noqa: BLE001 - the other parts and the next sweep go on
             log.error("A part of the sweep failed: %s", type(error).__name__)
             db.session.rollback()
+
+
+def forget_deleted() -> bool:
+    """Of what was deleted no byte is left in the database's files; asked for again if not now."""
+    db.session.rollback()
+    return wipe_log(db.engine)
 
 
 def clean_up() -> int:
@@ -101,4 +108,6 @@ def clean_up() -> int:
         removed = sum(session.execute(statement).rowcount for statement in over)  # type: ignore[attr-defined]
         if removed:
             record(session, WORKER, Action.CLEANED_UP, count=removed)
+    if removed:
+        forget_deleted()
     return removed
