@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,7 @@ from werkzeug.test import TestResponse
 from sync_ui import worker
 from sync_ui.gateways.memory import Memory
 from sync_ui.models import Backup, BackupKind, db, transaction
+from sync_ui.models.installation import Installation
 from sync_ui.services import access, audit, host, sync, trail
 from sync_ui.services.audit import Action
 from tests.outside import connect
@@ -130,6 +132,15 @@ def test_a_worker_that_never_spoke_is_told(app: Flask) -> None:
     host._pulse().unlink()
 
     assert heard(app) == (200, {"status": "degraded", "worker": "silent"})
+
+
+def test_a_worker_on_another_machine_is_not_missed(app: Flask) -> None:
+    host._pulse().unlink()
+    here: Installation = app.extensions["installation"]
+    elsewhere = replace(here.config, database_url="postgresql+psycopg://db.example/sync")
+    app.extensions["installation"] = replace(here, config=elsewhere)
+
+    assert heard(app) == (200, {})
 
 
 def record() -> None:
