@@ -36,6 +36,7 @@ from sync_ui.services import host as its_host
 PROCESSES = multiprocessing.get_context("spawn")
 
 THREADS = 16
+MOST_FILES = 65_536
 SECONDS_TO_FINISH = 10
 
 # What is left of a server that was killed needs a moment to end.
@@ -57,6 +58,7 @@ def serve(host: str | None = None, port: int | None = None) -> None:
         worker.check(current_app)
         config.remember_address(installation.current().config.data_dir, host, port)
         addresses.write_journal()
+        allow_connections()
         greet(host, port)
         its_host.beat()  # the worker is about to begin
         background = Background()
@@ -76,6 +78,18 @@ def greet(host: str, port: int) -> None:
     code = practice.issue_setup_code()
     if code is not None:
         click.echo(f"Set it up at {address}/setup with the code {code}")
+
+
+def allow_connections() -> None:
+    """As many as the system lets this process have: 1024, the usual, are soon held by idle ones."""
+    try:
+        import resource  # late: only Unix has it
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def wait_for_port(host: str, port: int) -> None:

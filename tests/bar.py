@@ -128,7 +128,6 @@ OPEN = {
     "A7": "Pending.",
     "A8": "Pending.",
     "A9": "Pending.",
-    "N5": "Pending.",
     "I8": "Pending.",
     "D1": "Pending.",
     "D2": "Pending.",

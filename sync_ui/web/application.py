@@ -16,6 +16,7 @@ from sync_ui.web import (
     appointments,
     audit,
     backups,
+    bodies,
     clients,
     confirming,
     connection,
@@ -112,6 +113,7 @@ def build(config: Config | None = None) -> Flask:
     providers.init_app(app)
     security.init_app(app, config)
     doors.init_app(app)  # before whatever else looks at a request
+    bodies.init_app(app)
     feeds.init_app(app)
     CSRFProtect(app)
     google.init_app(app)
