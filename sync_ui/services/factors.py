@@ -232,8 +232,8 @@ def draw_codes(session: Session, user_id: int) -> list[str]:
 
 
 def grouped(code: str) -> str:
-    """In groups that can be read aloud and typed."""
-    return "-".join(code[i : i + 5] for i in range(0, len(code), 5))
+    """In five groups that can be read aloud and typed."""
+    return "-".join([*(code[i : i + 5] for i in range(0, 20, 5)), code[20:]])
 
 
 def forget(session: Session, user_id: int) -> None:
