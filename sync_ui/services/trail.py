@@ -56,7 +56,8 @@ class Verdict:
 
     @property
     def words(self) -> str:
-        return self.wrong or f"whole: {self.entries} entries"
+        entries = f"{self.entries} {'entry' if self.entries == 1 else 'entries'}"
+        return self.wrong or f"whole: {entries}"
 
 
 @dataclass(frozen=True, slots=True)
