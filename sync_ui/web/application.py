@@ -39,6 +39,7 @@ from sync_ui.web import (
     links,
     moves,
     numbering,
+    origins,
     pages,
     people,
     phone,
@@ -112,6 +113,7 @@ def build(config: Config | None = None) -> Flask:
     visits.init_app(app)
     providers.init_app(app)
     security.init_app(app, config)
+    origins.init_app(app)
     doors.init_app(app)  # before whatever else looks at a request
     bodies.init_app(app)
     feeds.init_app(app)
