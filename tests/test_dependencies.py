@@ -28,6 +28,7 @@ def pinned(name: str) -> dict[str, tuple[str, tuple[str, ...]]]:
     return found
 
 
+@pytest.mark.bar("O7")
 @pytest.mark.parametrize("name", LOCKED)
 def test_every_requirement_has_one_version_and_hashes(name: str) -> None:
     found = pinned(name)
@@ -50,6 +51,7 @@ def installers() -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in known)
 
 
+@pytest.mark.bar("O7")
 @pytest.mark.parametrize("name", installers())
 def test_nothing_is_installed_without_its_hash(name: str) -> None:
     text = (ROOT / name).read_text().replace("\\\n", " ")
@@ -71,6 +73,7 @@ def without_licences(found: Any) -> Any:
     return found
 
 
+@pytest.mark.bar("O7")
 def test_the_bill_of_materials_is_in_step() -> None:
     made = subprocess.run(
         [sys.executable, str(CI / "sbom")], capture_output=True, check=True, text=True
@@ -79,6 +82,7 @@ def test_the_bill_of_materials_is_in_step() -> None:
     assert without_licences(json.loads(made.stdout)) == without_licences(bill()), "make sbom"
 
 
+@pytest.mark.bar("O7")
 def test_the_bill_names_everything_with_version_and_licence() -> None:
     components = bill()["components"]
     told = {(one["name"], one["version"]) for one in components if one["type"] == "library"}

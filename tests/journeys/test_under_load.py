@@ -1,10 +1,12 @@
 """The running product with many people and calendar apps at once."""
 
 import os
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
@@ -242,3 +244,46 @@ def used(product: Product) -> int:
     processes = product.processes()
     pages = [int(Path(f"/proc/{each}/statm").read_text().split()[1]) for each in processes]
     return sum(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.bar("N5")
+def test_hundreds_of_clients_that_never_finish_hold_up_nobody(
+    busy: Product, shared: list[Shared]
+) -> None:
+    address = shared[1].address
+    with ExitStack() as waiting:
+        for number in range(300):
+            slow = waiting.enter_context(socket.create_connection(("127.0.0.1", busy.port)))
+            begun = b"GET /sign-in HTTP/1.1\r\nHost: x\r\nX-Slow: "
+            slow.sendall(begun if number % 2 else b"POST /sign-in HTTP/1.1\r\nContent-Le")
+
+        answers = [fetch(address).status for _ in range(20)]
+
+    assert answers == [200] * 20
+
+
+@pytest.mark.bar("N5")
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        "Content-Length: 4\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 44",
+        "Content-Length: 4\r\nContent-Length: 44",
+        "Content-Length: +4",
+        "Transfer-Encoding: xchunked",
+        "Transfer-Encoding: chunked, identity",
+    ],
+)
+def test_a_request_of_two_lengths_smuggles_no_second_one_in(busy: Product, lengths: str) -> None:
+    """One of the two would end before the second request, which is answered or it is not."""
+    hidden = "GET /robots.txt HTTP/1.1\r\nHost: x\r\n\r\n"
+    sent = f"POST /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\n{lengths}\r\n\r\n0\r\n\r\n{hidden}"
+
+    with socket.create_connection(("127.0.0.1", busy.port), timeout=10) as connection:
+        connection.sendall(sent.encode())
+        connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert answer.split()[1] in {b"400", b"404"}
+    assert b"User-agent" not in answer

@@ -42,6 +42,7 @@ def moments(appointment_id: int) -> tuple[str, str, int]:
     return f"{row.starts_at:%m-%d %H:%M}", f"{row.ends_at:%m-%d %H:%M}", row.revision
 
 
+@pytest.mark.bar("D7")
 def test_what_other_laws_left_is_set_right_once(
     practice: Practice, under_other_laws: tuple[int, int]
 ) -> None:
@@ -62,6 +63,7 @@ def test_what_other_laws_left_is_set_right_once(
     assert version(practice) == before + 1
 
 
+@pytest.mark.bar("D7")
 def test_the_past_stays_as_it_was(
     practice: Practice, under_other_laws: tuple[int, int], now: Clock
 ) -> None:
