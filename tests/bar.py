@@ -122,22 +122,22 @@ BEHAVIOURS = {
 
 # What no test proves, and why. "Pending" rows are being built.
 OPEN = {
-    "L8": "How long an answer takes is not tested; the same code answers every address that is none.",
+    "L8": "Not how long it takes: the same code answers every address that is none.",
     "F9": "Durations are measured in benchmarks/ and never tested; memory and handles are.",
     "A1": "Pending.",
-    "A6": "How long an answer takes is not tested; a password is verified for unknown people too.",
+    "A6": "Not how long it takes: a password is verified for unknown people too.",
     "A8": "Pending.",
     "Z1": "Another practice's things: an installation holds one practice.",
     "N5": "Slow clients are three hundred, and feeds are counted, not timed.",
-    "I2": "How long an answer takes is not tested; the sentences are the same.",
-    "I8": "No spreadsheet opens an export here; how long 100,000 rows take is measured in benchmarks/.",
+    "I2": "Not how long it takes: the sentences are the same.",
+    "I8": "No spreadsheet opens an export here; 100,000 rows are in benchmarks/.",
     "D3": "Pending.",
-    "D6": "A day of it is left to a run by hand; the suite looks at a long reader and thousands of requests.",
+    "D6": "A day of it is left to a run by hand; here are a long reader and many requests.",
     "D7": "Leap seconds: no clock that we can set shows one.",
     "B6": "Pending.",
     "O8": "Pending.",
     "O9": "A million requests are left to a run by hand; the suite sends some thousands.",
-    "O10": "An hour for each importer is `make fuzz SECONDS=3600`; the suite replays what was found.",
+    "O10": "An hour of it is `make fuzz SECONDS=3600`; here what was found is replayed.",
 }
 
 
