@@ -11,10 +11,12 @@ from sync_ui.models import Clinician, User, db, transaction
 from sync_ui.services import (
     access,
     addresses,
+    doors,
     mail,
     offboarding,
     passwords,
     people,
+    practice,
     sessions,
     signing,
     tickets,
@@ -48,8 +50,11 @@ def create_user(
     password_hash = passwords.NONE_YET
     if password is not None:
         password_hash = passwords.hashed(passwords.checked(password, email, name))
+    emergency = role is Role.ADMINISTRATOR and practice.is_set_up()
     with transaction() as session:
         user = add_user(session, email, name, role, password_hash)
+        if emergency:
+            doors.tell_of_command(session, actor)
         record(session, actor, Action.USER_CREATED, f"user:{user.id}", role=role.value)
         if role is Role.CLINICIAN or sees_clients:
             people.add_clinician(session, name, user)

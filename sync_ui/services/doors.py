@@ -76,6 +76,12 @@ def emergency(session: Session) -> None:
     practice.get(session).emergency_at = clock.now()
 
 
+def tell_of_command(session: Session, actor: Actor) -> None:
+    """The same if it is a command on the host that acts here."""
+    if actor is access.COMMAND:
+        emergency(session)
+
+
 def close_warning(actor: Actor) -> None:
     """An administrator has seen it. Raises Refused."""
     access.require(actor, Permission.SETTINGS)

@@ -8,7 +8,7 @@ from sync_ui.domain import tokens
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import Conflict, Invalid, NotFound, Refused
 from sync_ui.models import Authenticator, Passkey, Session, User, db, transaction
-from sync_ui.services import access, factors, passkeys, practice, sealing, sessions
+from sync_ui.services import access, doors, factors, passkeys, practice, sealing, sessions
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 
@@ -145,6 +145,7 @@ def forget(actor: Actor, user_id: int) -> None:
         factors.forget(session, user_id)
         sessions.end_all(session, user_id)
         record(session, actor, Action.FACTORS_FORGOTTEN, f"user:{user_id}")
+        doors.tell_of_command(session, actor)
 
 
 def _own(actor: Actor) -> int:

@@ -16,7 +16,7 @@ from sync_ui.errors import NotFound, Refused
 from sync_ui.models import Mail, MailKind, Ticket, TicketKind, User, db, transaction
 from sync_ui.models.database import Instant
 from sync_ui.models.installation import current
-from sync_ui.services import access, backoff, passwords, sessions
+from sync_ui.services import access, backoff, doors, passwords, sessions
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 from sync_ui.services.practice import one_line
@@ -64,6 +64,7 @@ def make(actor: Actor, user_id: int, lifetime: timedelta = ON_PAPER) -> tuple[st
         session.add(ticket)
         minutes = int(lifetime.total_seconds() // 60)
         record(session, actor, Action.TICKET_MADE, f"user:{user_id}", minutes=minutes)
+        doors.tell_of_command(session, actor)
     return text, ticket
 
 

@@ -14,7 +14,7 @@ from sync_ui.models import AuditEntry, db
 from sync_ui.models import Practice as PracticeRow
 from sync_ui.models.installation import Installation
 from sync_ui.services import codes, doors, links
-from tests.practice import Clock, Practice, csrf_token, token_of
+from tests.practice import PASSWORD, Clock, Practice, csrf_token, token_of
 
 BrowserOf = Callable[[str], FlaskClient]
 
@@ -397,6 +397,39 @@ def test_a_command_lifts_the_list_and_every_administrator_hears_of_it(
         ("command", "network.lifted", {"networks": 1}),
         (practice.ada.word, "network.emergency_seen", {}),
     ]
+
+
+@pytest.mark.bar("N4")
+@pytest.mark.parametrize(
+    ("words", "given", "warned"),
+    [
+        ("user create eve@example.com --role administrator --password-stdin", True, True),
+        ("user create eve@example.com --role clinician --password-stdin", True, False),
+        ("user code sam@example.com", False, True),
+        ("user forget-factors ada@example.com", False, True),
+        ("user list", False, False),
+        ("audit verify", False, False),
+    ],
+)
+def test_what_a_command_opens_every_administrator_hears_of(
+    practice: Practice,
+    browser_of: BrowserOf,
+    command: Callable[..., str],
+    words: str,
+    given: bool,
+    warned: bool,
+) -> None:
+    command(*words.split(), input=f"{PASSWORD}\n" if given else None)
+
+    assert (WARNING in browser_of("ada@example.com").get("/people").text) is warned
+
+
+@pytest.mark.bar("N4")
+def test_the_first_administrator_is_no_emergency(app: Flask, command: Callable[..., str]) -> None:
+    words = "user create ada@example.com --role administrator --password-stdin"
+    command(*words.split(), input=f"{PASSWORD}\n")
+
+    assert db.session.get_one(PracticeRow, 1).emergency_at is None
 
 
 @pytest.mark.bar("N4")
