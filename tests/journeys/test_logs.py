@@ -162,6 +162,10 @@ def test_nothing_that_is_printed_is_forged_or_tells_of_anybody(noisy: Product) -
     noisy.stop()
 
     break_appointments(noisy)
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        noisy.command("appointments", "cancel", "1")
+    last = failed.value.stderr.splitlines()[-1]
+    assert (json.loads(last)["level"], "Traceback" in failed.value.stderr) == ("critical", False)
     noisy.start()
     until(lambda: "Unhandled exception in task" in printed(noisy), 60)
     stranger = Visitor(noisy)
