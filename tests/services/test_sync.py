@@ -25,6 +25,7 @@ from sync_ui.models import (
     transaction,
 )
 from sync_ui.services import (
+    access,
     accounts,
     appointments,
     busy,
@@ -32,6 +33,7 @@ from sync_ui.services import (
     connections,
     dry_runs,
     leases,
+    links,
     proposals,
     providers,
     push,
@@ -41,7 +43,7 @@ from sync_ui.services import practice as practices
 from sync_ui.services.clashes import Clashing, Taken
 from sync_ui.services.plans import Plan, plan_of
 from tests.outside import Outside, connect
-from tests.practice import NOW, ZONE, Book, Clock, Practice
+from tests.practice import NOW, ZONE, Book, Clock, Practice, token_of
 
 HOUR = timedelta(hours=1)
 
@@ -939,6 +941,7 @@ def plan(at: str) -> Plan:
     return Plan(starts=starts, ends=starts + HOUR, zone=ZONE)
 
 
+@pytest.mark.bar("I7")
 def test_private_time_is_asked_about_when_it_is_booked_over(
     practice: Practice, book: Book, gym: Outside
 ) -> None:
@@ -950,6 +953,22 @@ def test_private_time_is_asked_about_when_it_is_booked_over(
     assert (clash.taken, clash.what) == (Taken.PERSONAL, "")
     appointments.create(practice.sam, practice.unlu.clinician_id or 0, plan("2026-11-24 16:00"))
     appointments.create(practice.sam, practice.anna.clinician_id or 0, plan("2026-11-24 15:30"))
+
+
+@pytest.mark.bar("I7")
+def test_private_time_is_in_no_feed(
+    app: Flask, practice: Practice, book: Book, gym: Outside
+) -> None:
+    book(practice.jane)
+    gym.pass_()
+    ids = [practice.unlu.clinician_id or 0]
+    assert len(busy.between(ids, NOW, NOW + timedelta(days=30))) == 1
+
+    for key in (practice.unlus_calendar, access.PRACTICE):
+        link = links.create(practice.ada, key, "Phone", DisplayMode.FULL_NAME, confirmed=True)
+        path = f"/cal/{token_of(link)}/phone.ics"
+        text = app.test_client().get(path, headers={"User-Agent": "Mozilla/5.0"}).text
+        assert (text.count("BEGIN:VEVENT"), "gym" in text) == (1, False)
 
 
 def test_private_time_follows_what_happens_there(practice: Practice, gym: Outside) -> None:
