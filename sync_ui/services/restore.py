@@ -125,6 +125,7 @@ def restore(found: Installation, path: Path, *, reset_links: bool = False) -> Re
         kept = _put_in_place(found, fresh)
         found.head.restart(newest)
         found.damage.forget()
+        found.damage.forget()
     except (OSError, SQLAlchemyError):
         raise Unavailable(
             "The backup could not be put in place. Look for room on the disk, and try again."
