@@ -21,7 +21,7 @@ LONGEST_WAIT = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """`free` failures cost nothing; then each doubles the wait, up to the longest.
+    """`free` failures cost nothing; then each doubles the wait, up to the `longest`.
 
     One failure is forgotten whenever `forgets` has passed without another.
     `shared`: others are counted by it, so that one who succeeds takes back
@@ -32,6 +32,7 @@ class Counter:
     free: int
     forgets: timedelta = timedelta(days=1)
     shared: bool = False
+    longest: timedelta = LONGEST_WAIT
 
 
 def stranger(email: str, network: str) -> list[Counter]:
@@ -51,6 +52,11 @@ def known_device(user_id: int, device: str) -> list[Counter]:
 def confirming(user_id: int) -> list[Counter]:
     """Showing the password again, within a session."""
     return [Counter(_digest("confirming", str(user_id)), free=5)]
+
+
+def second_step(user_id: int) -> list[Counter]:
+    """An app's code, wherever it comes from: 24 tries a day, of a million."""
+    return [Counter(_digest("second step", str(user_id)), free=5, longest=timedelta(hours=1))]
 
 
 def asking(network: str) -> Counter:
@@ -91,12 +97,12 @@ def _check(counters: Sequence[Counter]) -> None:
             continue
         over = _count(row, counter, now) - counter.free
         # A clock that was set back makes nobody wait.
-        if over >= 0 and row.last_at <= now < row.last_at + _wait(over):
+        if over >= 0 and row.last_at <= now < row.last_at + _wait(over, counter):
             raise Throttled("Too many failed tries. Wait a few minutes and try again.")
 
 
-def _wait(over: int) -> timedelta:
-    return min(timedelta(seconds=2 ** min(over, 12)), LONGEST_WAIT)
+def _wait(over: int, counter: Counter) -> timedelta:
+    return min(timedelta(seconds=2 ** min(over, 12)), counter.longest)
 
 
 def _count(row: SignInFailure, counter: Counter, now: datetime) -> int:

@@ -21,7 +21,8 @@ View = str | Response | tuple[str, int]
 
 # Open to whoever must set up a second factor first; beside the pages that do so.
 OPEN = {
-    *("accounts.sign_in", "accounts.sign_out", "confirming.confirm", "google.notify"),
+    *("accounts.sign_in", "accounts.sign_out", "accounts.state", "confirming.confirm"),
+    *("google.notify", "tickets.begin", "tickets.enter", "tickets.spend"),
     *("health.health", "pages.robots", "phone.look", "phone.spend", "static"),
 }
 
