@@ -4,18 +4,22 @@ import os
 import re
 import subprocess
 import sys
+from base64 import b64encode
+from pathlib import Path
 
 import pytest
+import sqlcipher3.dbapi2 as sqlcipher
 from sqlalchemy import text
 
 from sync_ui import create_app
 from sync_ui.config import ROOT, Config
 from sync_ui.domain import key_sheet
+from sync_ui.domain import tokens as tokens_
 from sync_ui.errors import CannotStart, Conflict, Invalid
 from sync_ui.models import db, installation, keys, transaction
 from sync_ui.models.installation import hold
+from sync_ui.services import backups, links
 from sync_ui.services import keys as service
-from sync_ui.services import links
 from sync_ui.services.access import COMMAND
 from tests.practice import Practice, running, token_of
 from tests.services.test_keys import actions, app_secret, fill, ring
@@ -224,3 +228,69 @@ def test_a_key_file_typed_by_hand_may_have_blanks_and_lines(config: Config, form
     path.write_text(text)
 
     assert installation.prepare(config).keys.token.hex() == digits
+
+
+# What a thief finds
+
+
+def forms(token: str) -> list[bytes]:
+    """As text, in hexadecimal, and in base64 wherever it may begin."""
+    plain = token.encode()
+    found = [plain, plain.hex().encode(), plain.hex().upper().encode()]
+    # Without the ends, which depend on what stands beside it.
+    return found + [b64encode(b"x" * shift + plain)[4:-4] for shift in range(3)]
+
+
+def decrypted(path: Path, key: bytes) -> bytes:
+    """Every byte of the pages below the encryption."""
+    plain = path.with_name(f"{path.name}.plain")
+    connection = sqlcipher.connect(str(path))
+    connection.execute(f"PRAGMA key=\"x'{key.hex()}'\"")
+    connection.execute(f"ATTACH DATABASE '{plain}' AS plain KEY ''")
+    connection.execute("SELECT sqlcipher_export('plain')").fetchall()
+    connection.close()
+    content = plain.read_bytes()
+    plain.unlink()
+    return content
+
+
+@pytest.mark.bar("L5")
+def test_no_byte_of_files_or_backups_opens_a_feed_not_even_decrypted(
+    config: Config, practice: Practice, tmp_path: Path
+) -> None:
+    tokens = fill(practice)
+    renewed = links.manageable(practice.ada)[1].links[0]
+    links.renew(practice.ada, renewed.id, 24)
+    tokens.append(token_of(renewed))
+    backups.write(COMMAND, tmp_path / "copy.backup")
+    [key] = ring(config, "database")
+    files = {path.name: path.read_bytes() for path in config.data_dir.iterdir() if path.is_file()}
+    assert files["sync.db-wal"]
+    files["backup"] = (tmp_path / "copy.backup").read_bytes()
+    files["backup, decrypted"] = decrypted(tmp_path / "copy.backup", key)
+    db.session.remove()
+    db.engine.dispose()
+    files["database, decrypted"] = decrypted(config.data_dir / "sync.db", key)
+
+    found = {
+        name
+        for name, content in files.items()
+        for token in tokens
+        if any(form in content for form in forms(token))
+    }
+
+    assert found == set()
+    digests = [tokens_.digest(token).encode() for token in tokens]
+    for name in ("database, decrypted", "backup, decrypted"):  # where they could have stood
+        assert all(digest in files[name] for digest in digests)
+    assert b"Anna Bergstr" in files["database, decrypted"]
+    assert b"Anna Bergstr" not in files["sync.db"] + files["sync.db-wal"] + files["backup"]
+
+
+def test_every_form_of_a_token_would_be_found() -> None:
+    token = "2" * 16 + "abcdefghjkmnpqrst"
+
+    for shift in range(3):
+        for content in (token.encode(), token.encode().hex().encode()):
+            assert any(form in b"x" * shift + content for form in forms(token))
+        assert any(form in b64encode(b"y" * shift + token.encode() + b"z") for form in forms(token))
