@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Flask
 
-from sync_ui.web import security
+from sync_ui.web import errors, security
 
 Environ = dict[str, Any]
 Start = Callable[[str, list[tuple[str, str]]], object]
@@ -24,7 +24,7 @@ SMALL = 64 * 1024
 MOST_FORMS = 10
 MOST_UPLOADS = 3
 
-BUSY = b"Too much is being sent at once. Nothing was changed; try again in a minute.\n"
+BUSY = "Too much is being sent at once. Nothing was changed; try again in a minute."
 
 
 def init_app(app: Flask) -> None:
@@ -63,14 +63,15 @@ class Bodies:
             self._uploads.release()
 
     def _refuse(self, start: Start) -> Iterable[bytes]:
+        page = errors.plain_page(BUSY).encode()
         headers = [
-            ("Content-Type", "text/plain; charset=utf-8"),
-            ("Content-Length", str(len(BUSY))),
+            ("Content-Type", "text/html; charset=utf-8"),
+            ("Content-Length", str(len(page))),
             ("Cache-Control", "no-store"),
             ("Retry-After", "60"),
         ]
         start("503 Service Unavailable", [*headers, *self._protection])
-        return [BUSY]
+        return [page]
 
 
 def _is_form(length: str) -> bool:

@@ -16,6 +16,7 @@ from sync_ui import logs
 from sync_ui.domain.event import DisplayMode
 from sync_ui.models import db
 from sync_ui.services import links
+from sync_ui.web.bodies import MOST_FORMS, Bodies
 from tests.practice import Practice, token_of
 
 BrowserOf = Callable[[str], FlaskClient]
@@ -154,7 +155,7 @@ def test_another_method_is_refused_like_everything_else(browser_of: BrowserOf, m
 
 
 def test_too_much_is_refused_like_everything_else(browser_of: BrowserOf) -> None:
-    answer = browser_of("ada@example.com").post("/sign-in", data=b"x" * (7 * 1024 * 1024))
+    answer = browser_of("ada@example.com").post("/sign-in", data={"email": "x" * (7 * 1024 * 1024)})
 
     assert answer.status_code == 413
     assert number_of(answer) in answer.text
@@ -274,3 +275,16 @@ def test_a_feeds_errors_have_numbers_and_its_answers_have_none(
     assert (there.status_code, same.status_code) == (200, 304)
     assert ["X-Request-ID" in each.headers for each in (there, same)] == [False, False]
     assert number_of(browser.get("/cal/2222")) != number_of(browser.put(feed_path))
+
+
+def test_too_many_who_send_at_once_hear_it_on_a_page(app: Flask) -> None:
+    bodies = app.wsgi_app._others._others  # type: ignore[attr-defined]
+    assert isinstance(bodies, Bodies)
+    for _ in range(MOST_FORMS):
+        assert bodies._forms.acquire(blocking=False)
+
+    answer = app.test_client().post("/sign-in", data={"email": SECRET})
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+    assert f"name this number: <code>{number_of(answer)}</code>" in answer.text
+    assert is_silent(answer)
