@@ -32,6 +32,7 @@ from sync_ui.services import (
     clients,
     connections,
     dry_runs,
+    feeds,
     leases,
     links,
     proposals,
@@ -956,9 +957,7 @@ def test_private_time_is_asked_about_when_it_is_booked_over(
 
 
 @pytest.mark.bar("I7")
-def test_private_time_is_in_no_feed(
-    app: Flask, practice: Practice, book: Book, gym: Outside
-) -> None:
+def test_private_time_is_in_no_feed(practice: Practice, book: Book, gym: Outside) -> None:
     book(practice.jane)
     gym.pass_()
     ids = [practice.unlu.clinician_id or 0]
@@ -966,8 +965,7 @@ def test_private_time_is_in_no_feed(
 
     for key in (practice.unlus_calendar, access.PRACTICE):
         link = links.create(practice.ada, key, "Phone", DisplayMode.FULL_NAME, confirmed=True)
-        path = f"/cal/{token_of(link)}/phone.ics"
-        text = app.test_client().get(path, headers={"User-Agent": "Mozilla/5.0"}).text
+        text = feeds.read(token_of(link)).body.decode()
         assert (text.count("BEGIN:VEVENT"), "gym" in text) == (1, False)
 
 
