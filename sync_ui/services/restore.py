@@ -145,6 +145,7 @@ def _change(
     ):
         for table in (Session, Code, Ticket, Challenge):
             session.execute(delete(table))
+        _know_the_secret(session, found)
         ended = _bury(session, found.journal)
         living = session.scalars(addresses.alive()).all()
         if reset_links:
@@ -209,17 +210,26 @@ def _stop_connections(session: Transaction, made_at: datetime) -> int:
 
 
 def _check_keys(session: Transaction, found: Installation) -> None:
-    """Raises Invalid unless the keys beside the database are those that the backup needs."""
-    stored = {row.name: row.fingerprint for row in session.scalars(select(KeyCheck))}
-    for name in ("token", "secret"):
-        known = [keys.fingerprint(name, key) for key in found.keys.ring(name)]
-        if stored.get(name, known[0]) not in known:
-            raise Invalid(
-                f"{name}.key in the data directory is not the one that belongs to this backup "
-                f"(its fingerprint there begins with {stored[name][:16]}, here with "
-                f"{known[0][:16]}). Put the right key files back from the recovery sheet; add an "
-                "older key with `flask keys enter --older`. Nothing was changed."
-            )
+    """Raises Invalid unless `token.key` is the one that the backup's links are sealed with.
+
+    Another `secret.key` does no harm: all it does is sign everybody out.
+    """
+    check = session.get(KeyCheck, "token")
+    known = [keys.fingerprint("token", key) for key in found.keys.ring("token")]
+    if check is not None and check.fingerprint not in known:
+        raise Invalid(
+            "token.key in the data directory is not the one that belongs to this backup "
+            f"(its fingerprint there begins with {check.fingerprint[:16]}, here with "
+            f"{known[0][:16]}). Put the right key files back from the recovery sheet; add an "
+            "older key with `flask keys enter --older`. Nothing was changed."
+        )
+
+
+def _know_the_secret(session: Transaction, found: Installation) -> None:
+    """The secret may have been changed since: nobody keeps older ones."""
+    check = session.get(KeyCheck, "secret")
+    if check is not None:
+        check.fingerprint = keys.fingerprint("secret", found.keys.secret)
 
 
 def _standing(found: Installation) -> _Standing:

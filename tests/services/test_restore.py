@@ -16,6 +16,7 @@ from sync_ui.domain.reconcile import Rule
 from sync_ui.errors import Invalid
 from sync_ui.gateways.memory import Memory
 from sync_ui.models import (
+    Appointment,
     AuditEntry,
     Code,
     Connection,
@@ -43,6 +44,7 @@ from sync_ui.services import (
     sync,
     trail,
 )
+from sync_ui.services import keys as rotation
 from sync_ui.services.access import COMMAND
 from sync_ui.services.restore import Restored
 from tests.outside import Outside, connect
@@ -325,6 +327,21 @@ def test_a_backup_of_before_a_rotation_opens_with_the_older_keys(
 
     assert elsewhere.keys.database == bytes(range(32))
     assert len(rows_elsewhere(elsewhere)["appointment"]) == 1
+
+
+@pytest.mark.bar("B1", "L6")
+def test_a_backup_of_before_a_new_secret_goes_back_and_the_server_starts(
+    app: Flask, config: Config, practice: Practice, book: Book, backup: Callable[[], Path]
+) -> None:
+    first = book(practice.jane)
+    path = backup()
+    rotation.rotate_secret(COMMAND)
+    appointments.cancel(practice.unlu, first.id)
+
+    put_back(path)
+
+    installation.prepare(config)
+    assert [row.status.value for row in db.session.scalars(select(Appointment))] == ["scheduled"]
 
 
 @pytest.mark.bar("B1", "O2")
