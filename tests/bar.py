@@ -132,6 +132,7 @@ OPEN = {
     "D3": "No real disk is filled or fails under the running product; its engine says so.",
     "D6": "A day of it is left to a run by hand; here are a long reader and many requests.",
     "D7": "Leap seconds: no clock that we can set shows one.",
+    "B6": "PostgreSQL wipes what was deleted in its own time.",
     "O9": "A million requests are left to a run by hand; the suite sends some thousands.",
     "O10": "An hour of it is `make fuzz SECONDS=3600`; here what was found is replayed.",
 }

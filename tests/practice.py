@@ -159,6 +159,7 @@ def people_of_a_practice() -> Practice:
     with transaction() as session:
         found = session.get_one(PracticeRow, 1)
         found.name, found.zone, found.ceiling = "Riverside", ZONE, DisplayMode.FULL_NAME
+        found.created_at = clock.now()
         session.add_all([Location(name="Room 2"), Location(name="Main office")])
         hashed = CHEAP.hash(PASSWORD)
         ada = accounts.add_user(session, "ada@example.com", "Ada Lin", Role.ADMINISTRATOR, hashed)
