@@ -10,7 +10,7 @@ from itertools import count
 import pytest
 from flask import Flask, url_for
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from sync_ui import clock
@@ -22,6 +22,7 @@ from sync_ui.gateways.memory import Memory
 from sync_ui.models import (
     Appointment,
     AppointmentType,
+    AuditEntry,
     Connection,
     ConnectionState,
     Direction,
@@ -797,6 +798,37 @@ def test_no_form_is_taken_without_its_token(asker: Callable[[str], Asker]) -> No
     refused = {route: _sent(asking.prepared(route, with_token=False)) for route in POSTS}
 
     assert refused == dict.fromkeys(POSTS, (400, set()))
+
+
+# Two things happen, one after the other; or nothing does but that a machine is asked earlier, or
+# that a passkey's question is remembered.
+OTHERWISE = {
+    "accounts.account": 2,  # the password is changed, and the browser signed in anew
+    "imports.apply": 2,  # accepted, and brought in
+    "proposals.accept": 2,  # decided on, and the appointment moved
+    "tickets.spend": 2,  # spent, and signed in
+    "connection.retry": 0,
+    "connection.sync_now": 0,
+    "factors.offer_passkey": 0,
+    "second_step.offer_sign_in": 0,
+}
+
+
+@pytest.mark.bar("O1")
+def test_every_form_that_changes_anything_leaves_one_entry(asker: Callable[[str], Asker]) -> None:
+    asking = asker("administrator")
+    left: dict[str, int] = {}
+    for route in POSTS:
+        request, before = asking.prepared(route), entries()
+        if _sent(request)[1]:
+            left[route[0]] = entries() - before
+
+    assert {endpoint: number for endpoint, number in left.items() if number != 1} == OTHERWISE
+
+
+def entries() -> int:
+    db.session.rollback()
+    return db.session.scalar(select(func.count(AuditEntry.id))) or 0
 
 
 @pytest.mark.bar("A5")
