@@ -26,11 +26,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.machine.acts import Act, Desk
+from tests.machine.acts import Act
 from tests.machine.model import ANNA_MAY, SAM_MAY, STRICTEST_FIRST, ZONE, Model
 from tests.machine.office import Office
+from tests.machine.prepared import practice_of, written_as_ics
 from tests.machine.soaking import rounds, soaks
-from tests.practice import Practice, Settled
+from tests.practice import Settled
 
 T = TypeVar("T")
 
@@ -372,67 +373,10 @@ class TheProduct(RuleBasedStateMachine):
         return number, one_of(self.those_who_share(self.model.links[number]["calendar"]), who)
 
 
-def practice_of(settled: Practice) -> tuple[Model, Desk]:
-    """The people of tests/practice.py, in plain dicts."""
-    unlu, anna = settled.unlu, settled.anna
-    assert unlu.clinician_id is not None
-    assert anna.clinician_id is not None
-    people = [
-        ("ada", settled.ada, "Ada Lin", "administrator", None),
-        ("sam", settled.sam, "Sam Rivera", "scheduler", None),
-        ("unlu", unlu, "Dr. Ünlü", "clinician", "unlu"),
-        ("anna", anna, "Anna Bergström", "clinician", "anna"),
-    ]
-    clients = [
-        ("Jane", "Smith", 1042),
-        ("Mark", "Smith", 1043),
-        ("Zoë", "O'Brien-García", 2001),
-    ]
-    model = Model(
-        users={
-            word: {"id": a.user_id, "name": name, "role": role, "clinician": own, "disabled": False}
-            for word, a, name, role, own in people
-        },
-        clients={
-            first: {"first": first, "last": last, "internal_id": number, "at_most": "full_name"}
-            for first, last, number in clients
-        },
-        calendars={"unlu": "Dr. Ünlü", "anna": "Anna Bergström"},
-    )
-    desk = Desk(
-        clinicians={"unlu": unlu.clinician_id, "anna": anna.clinician_id},
-        clients={"Jane": settled.jane, "Mark": settled.mark, "Zoë": settled.zoe},
-        keys={
-            "unlu": settled.unlus_calendar,
-            "anna": settled.annas_calendar,
-            "practice": "practice",
-        },
-    )
-    return model, desk
+# The first example of each round is the shortest there is; the others take half a minute each.
+ROUNDS, EXAMPLES, STEPS = 1, 2, 25
 
-
-def written_as_ics(rows: list[dict[str, Any]], number: int) -> str:
-    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Invented//Exporter 1.0//EN"]
-    last = {"Jane": "Smith", "Mark": "Smith", "Zoë": "O'Brien-García"}
-    for at, row in enumerate(rows):
-        (client,) = row["clients"]
-        starts = row["starts"].replace(tzinfo=ZONE)
-        ends = starts + timedelta(minutes=row["minutes"])
-        lines += [
-            "BEGIN:VEVENT",
-            f"UID:{number}-{at}@example.org",
-            f"DTSTART;TZID={ZONE.key}:{starts:%Y%m%dT%H%M%S}",
-            f"DTEND;TZID={ZONE.key}:{ends:%Y%m%dT%H%M%S}",
-            f"SUMMARY:{client} {last[client]}",
-            "END:VEVENT",
-        ]
-    return "\r\n".join([*lines, "END:VCALENDAR", ""])
-
-
-# Each round begins with the shortest example there is, so that one more is asked for.
-ROUNDS, EXAMPLES, STEPS = 1, 3, 25
-
-SOAK_ROUNDS, SOAK_STEPS = 30, 40
+SOAK_ROUNDS, SOAK_EXAMPLES, SOAK_STEPS = 30, 4, 40
 
 
 @pytest.mark.bar("L1", "L3", "L4", "L5", "L6", "L7", "F1", "F3", "F6", "Z1", "Z3")
@@ -442,7 +386,7 @@ def test_the_product_stays_true_whatever_happens_to_it(settled: Settled) -> None
         prepared = settled
 
     how = settings(
-        max_examples=EXAMPLES,
+        max_examples=SOAK_EXAMPLES if soaks() else EXAMPLES,
         stateful_step_count=SOAK_STEPS if soaks() else STEPS,
         deadline=None,
         database=None,
