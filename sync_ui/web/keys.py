@@ -39,6 +39,6 @@ def show() -> str:
         what_for=WHAT_FOR,
         base_url=config.base_url,
         data_dir=config.data_dir,
-        backups=config.data_dir / "backups",
+        backups=config.backups,
         on_server=config.database_url is not None,
     )
