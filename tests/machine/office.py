@@ -235,7 +235,9 @@ class Office:
         """Somebody looks at something: it opens for those whom the matrix lets in."""
         name = self.chance.choice([*self.model.users, "stranger"])
         person = self.people.get(name, self.stranger)
-        path, lets_in, otherwise = self.chance.choice(self.doors(name))
+        doors = self.doors(name)
+        closed = [door for door in doors if not door[1]]  # of which there are fewer
+        path, lets_in, otherwise = self.chance.choice(self.chance.choice([doors, closed or doors]))
         if not self.model.is_in(name):
             answer = person.look(path)
             assert answer.status_code == 302, (name, path)
