@@ -201,10 +201,13 @@ def by_email(email: str) -> User:
 
 
 def checked_email(email: str) -> str:
-    """Lower-case and well-formed; never two addresses, never a line break."""
+    """Lower-case and well-formed; never two, a line break, or look-alikes before the @."""
     try:
         found = validate_email(
-            email.strip(), check_deliverability=False, test_environment=True
+            email.strip(),
+            allow_smtputf8=False,
+            check_deliverability=False,
+            test_environment=True,
         ).normalized
     except EmailNotValidError:
         raise Invalid("Enter one e-mail address, such as anna@example.com.") from None

@@ -244,7 +244,7 @@ def _ticket(user_id: int, kind: MailKind) -> tuple[str, str]:
     """The ticket is made only now, so that none is older than its mail."""
     subject, what, otherwise = TICKETS[kind]
     lifetime = tickets.LIFETIMES[kind]
-    text, _ = tickets.make(WORKER, user_id, lifetime)
+    text, _ = tickets.make(WORKER, user_id, lifetime, replaces=False)
     lives = ABOUT_TICKETS.format(minutes=int(lifetime.total_seconds() // 60))
     return subject, f"{what}\n\n{tickets.address(text)}\n\n{lives}\n\n{otherwise}\n"
 

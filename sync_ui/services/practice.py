@@ -22,6 +22,9 @@ MOST_LINK_DAYS = 3660
 # Control characters, halves of surrogate pairs, and what turns the order of letters around.
 _HIDDEN = regex.compile(r"[\p{Cc}\p{Cs}\p{Bidi_Control}]")
 
+# Anything but spaces, what takes no room (U+200B and the like), and the empty Braille pattern.
+_SHOWS = regex.compile(r"[^\p{Z}\p{C}\p{Default_Ignorable_Code_Point}\u2800]")
+
 
 def get(session: Session | None = None) -> Practice:
     session = session or db.session()
@@ -219,9 +222,9 @@ def remove_location(actor: Actor, location_id: int) -> None:
 
 
 def checked_name(name: str) -> str:
-    """A name on one line, 1 to 100 characters. Raises Invalid."""
+    """A name on one line, 1 to 100 characters, some of which show. Raises Invalid."""
     name = one_line(name)
-    if not name or len(name) > 100:
+    if not _SHOWS.search(name) or len(name) > 100:
         raise Invalid("A name must have 1 to 100 characters.")
     return name
 

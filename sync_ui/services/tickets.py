@@ -42,8 +42,10 @@ class Opened:
     expires_at: datetime
 
 
-def make(actor: Actor, user_id: int, lifetime: timedelta = ON_PAPER) -> tuple[str, Ticket]:
-    """A ticket of the user, whose text exists only here; all earlier ones are dead.
+def make(
+    actor: Actor, user_id: int, lifetime: timedelta = ON_PAPER, *, replaces: bool = True
+) -> tuple[str, Ticket]:
+    """A ticket of the user, whose text exists only here; all earlier ones that it replaces die.
 
     Raises NotFound, and Refused for a disabled user.
     """
@@ -52,7 +54,8 @@ def make(actor: Actor, user_id: int, lifetime: timedelta = ON_PAPER) -> tuple[st
     with transaction() as session:
         user = access.get(User, user_id, "There is no such user.")
         _require_enabled(user)
-        end_all(session, user_id)
+        if replaces:
+            end_all(session, user_id)
         ticket = Ticket(
             digest=tokens.digest(text),
             kind=kind_for(user),
@@ -85,17 +88,24 @@ def page() -> str:
 
 
 def invite(actor: Actor, user_id: int) -> None:
-    """The user's ticket is on its way to their own address. Raises NotFound and Refused."""
+    """The user's ticket is on its way to their own address; all earlier ones are dead.
+
+    Raises NotFound and Refused.
+    """
     access.require(actor, Permission.PEOPLE)
     with transaction() as session:
         user = access.get(User, user_id, "There is no such user.")
         _require_enabled(user)
+        end_all(session, user_id)
         owe(session, user)
         record(session, actor, Action.TICKET_MAILED, f"user:{user_id}")
 
 
 def owe(session: Session, user: User) -> None:
-    """In the transaction under way: the worker makes the user's ticket and mails it."""
+    """In the transaction under way: the worker makes the user's ticket and mails it.
+
+    It replaces none: whoever knows an address can ask for such mail.
+    """
     now = clock.now()
     kind = MailKind(kind_for(user).value)
     session.add(Mail(kind=kind, user_id=user.id, created_at=now, due_at=now))
@@ -132,7 +142,7 @@ def look_at(text: str) -> Opened:
 
 
 def spend(text: str, password: str) -> None:
-    """The ticket's user has this password, and is signed in nowhere.
+    """The ticket's user has this password, is signed in nowhere, and has no other ticket.
 
     Of several at once one wins. Raises NotFound for a dead ticket, and Invalid
     for a password that is not good enough, which spends nothing.
@@ -144,6 +154,7 @@ def spend(text: str, password: str) -> None:
         ticket.spent_at = clock.now()
         ticket.user.password_hash = password_hash
         sessions.end_all(session, ticket.user_id)
+        end_all(session, ticket.user_id)
         actor = access.actor_for(ticket.user)
         record(session, actor, Action.TICKET_SPENT, f"user:{ticket.user_id}")
 

@@ -150,7 +150,7 @@ def invite(user_id: int) -> View:
         raise NotFound("There is no mail server yet. Print a code instead.")
     tickets.invite(actor(), user_id)
     worker.wake(current_app)
-    flash("The message is on its way. An earlier one works no more once it is sent.")
+    flash("The message is on its way. Earlier ones, and codes on paper, work no more.")
     return redirect(url_for("people.user", user_id=user_id))
 
 

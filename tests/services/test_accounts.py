@@ -8,6 +8,7 @@ from sync_ui.domain.roles import Role
 from sync_ui.errors import Conflict, Invalid, NotFound, Refused, SyncError, Throttled
 from sync_ui.models import Session, User, db
 from sync_ui.services import accounts, sessions, signing
+from sync_ui.services import practice as practices
 from sync_ui.services.access import actor_for
 from tests.practice import PASSWORD, Clock, Practice
 
@@ -200,3 +201,24 @@ def test_a_scheduler_is_no_clinician(practice: Practice) -> None:
 def test_what_is_no_single_address_is_refused(email: str) -> None:
     with pytest.raises(Invalid):
         accounts.checked_email(email)
+
+
+@pytest.mark.bar("M1")
+@pytest.mark.parametrize("email", ["аnna@example.com", "ａnna@example.com", "ännä@example.com"])
+def test_an_address_with_look_alikes_is_refused(email: str) -> None:
+    assert accounts.checked_email("anna@example.com") == "anna@example.com"
+
+    with pytest.raises(Invalid) as refused:
+        accounts.checked_email(email)
+
+    assert refused.value.sentence == "Enter one e-mail address, such as anna@example.com."
+
+
+@pytest.mark.parametrize("name", ["\u200b", "\u200b \u2060\ufeff", "\u00ad", "\u3164", "\u2800"])
+def test_a_name_that_shows_nothing_is_refused(name: str) -> None:
+    assert practices.checked_name(f" Zo\u00eb{name}Li") == f"Zo\u00eb{name}Li"
+
+    with pytest.raises(Invalid) as refused:
+        practices.checked_name(name)
+
+    assert refused.value.sentence == "A name must have 1 to 100 characters."

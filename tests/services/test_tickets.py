@@ -261,6 +261,51 @@ def _owed() -> dict[str, int]:
 
 
 @pytest.mark.bar("A6")
+def test_what_a_stranger_asks_for_kills_nothing_that_is_on_its_way(
+    practice: Practice, mailing: Mailbox, now: Clock
+) -> None:
+    paper, _ = tickets.make(practice.ada, unlu(practice))
+    mailed = []
+    for _ in range(2):
+        tickets.forgotten("unlu@example.com", NETWORK)
+        assert mail.send_due() == 1
+        mailed += re.findall(r"/enter/(\w+)", mailing.letters[-1].message.get_content())
+        now.move(minutes=5)
+    every = [paper, *mailed]
+    assert [tickets.look_at(text).email for text in every] == ["unlu@example.com"] * 3
+
+    tickets.spend(mailed[0], NEW)
+
+    assert [_is_dead(text) for text in every] == [True] * 3
+
+
+@pytest.mark.parametrize("by", ["ada", "command", "mail"])
+def test_what_an_administrator_makes_replaces_what_was_mailed(
+    practice: Practice, mailing: Mailbox, by: str
+) -> None:
+    tickets.forgotten("unlu@example.com", NETWORK)
+    mail.send_due()
+    [mailed] = re.findall(r"/enter/(\w+)", mailing.letters[-1].message.get_content())
+    assert not _is_dead(mailed)
+
+    if by == "mail":
+        tickets.invite(practice.ada, unlu(practice))
+    else:
+        tickets.make(practice.ada if by == "ada" else COMMAND, unlu(practice))
+
+    assert _is_dead(mailed)
+
+
+def _is_dead(text: str) -> bool:
+    db.session.rollback()
+    try:
+        tickets.look_at(text)
+    except NotFound:
+        return True
+    return False
+
+
+@pytest.mark.bar("A6")
 def test_an_unknown_address_gets_the_same_work_and_no_mail(
     practice: Practice, mailing: Mailbox, now: Clock
 ) -> None:
