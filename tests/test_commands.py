@@ -433,14 +433,16 @@ def test_a_demo_beside_a_real_practice_is_refused(run: Run, practice: Practice) 
 # as real processes
 
 
-def flask(data_dir: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def flask(
+    data_dir: Path, *words: str, stdin: str = "", **environ: str
+) -> subprocess.CompletedProcess[str]:
     ours = {"SYNC_DATA_DIR": str(data_dir)} | environ
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SYNC_")}
     return subprocess.run(
         [sys.executable, "-m", "flask", *words],
         cwd=ROOT,
         env=kept | ours,
-        stdin=subprocess.DEVNULL,
+        input=stdin,
         capture_output=True,
         text=True,
         check=False,
@@ -513,6 +515,20 @@ def test_the_audit_is_verified_and_what_is_wrong_is_named(run: Run, practice: Pr
     assert printed(run("audit", "restart")) == "whole: 2 entries"
 
 
+@pytest.mark.bar("O2")
+def test_an_audit_without_its_table_is_a_sentence(tmp_path: Path) -> None:
+    assert flask(tmp_path, "audit", "verify").returncode == 0
+    drop = "from sync_ui.models import db; from sqlalchemy import text; "
+    drop += "c = db.engine.connect().execution_options(writing=True); "
+    drop += "c.execute(text('DROP TABLE audit_entry')); c.commit()"
+    assert flask(tmp_path, "shell", stdin=drop).returncode == 0
+
+    done = flask(tmp_path, "audit", "verify")
+
+    sentence = "Error: the table of the entries is missing. Restore a backup.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", sentence)
+
+
 def test_the_audit_is_exported_by_days(run: Run, practice: Practice, now: Clock) -> None:
     practices.show_internal_ids(practice.ada, shown=True)
     now.move(days=1)
@@ -523,3 +539,12 @@ def test_the_audit_is_exported_by_days(run: Run, practice: Practice, now: Clock)
     what = [[line.split(",")[5] for line in text.splitlines()[1:]] for text in (written, later)]
     assert what == [["practice.client_settings_changed"], ["audit.exported", "audit.exported"]]
     assert "does not match" in refused(run("audit", "export", "--from", "yesterday"))
+
+
+@pytest.mark.parametrize("option", ["--from", "--to"])
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_the_audit_of_a_day_too_far_away_is_a_sentence(
+    run: Run, practice: Practice, option: str, day: str
+) -> None:
+    sentence = "Error: The date is too far away. Check the year."
+    assert refused(run("audit", "export", option, day)) == sentence

@@ -7,6 +7,7 @@ commit: the chain may be longer than it says, never shorter.
 
 import logging
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +30,8 @@ class Newest(NamedTuple):
 
 START = Newest(0, chain.START)
 
+_LINE = re.compile(r"(0|[1-9][0-9]{0,18}) ([0-9a-f]{64})\n?")
+
 
 class Head:
     """All processes may write it at once; readers always find one whole line."""
@@ -46,10 +49,12 @@ class Head:
     def read(self) -> Newest | None:
         """None when the file is missing, damaged or not ours to read."""
         try:
-            number, digest = self._path.read_text().split()
-            return Newest(int(number), digest)
+            line = _LINE.fullmatch(self._path.read_text())
         except (OSError, ValueError):
             return None
+        found = line and Newest(int(line[1]), line[2])
+        # Before the first entry there is one digest alone: any other would switch the head off.
+        return None if not found or (found.number == 0 and found != START) else found
 
     def raise_to(self, newest: Newest) -> None:
         """Never lower, and never out of nothing: a lost head has to be noticed.

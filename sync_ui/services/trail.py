@@ -10,15 +10,16 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, inspect, select
 
 from sync_ui import clock
 from sync_ui.domain import chain, csv_write
 from sync_ui.domain.roles import Permission
+from sync_ui.errors import Invalid
 from sync_ui.models import AuditEntry, User, db, transaction
 from sync_ui.models.head import START, Newest
 from sync_ui.models.installation import current
-from sync_ui.services import access, practice
+from sync_ui.services import access, plans, practice
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 from sync_ui.services.audit_words import words
@@ -49,15 +50,22 @@ _Entry = Row[Any]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`wrong` names the first entry that is not as it was written, in a sentence; or is empty."""
+    """`wrong` names the first entry that is not as it was written, in a sentence; or is empty.
+
+    `after_head`: how many of the entries audit.head does not know of. A crash
+    between a commit and the head leaves some; so does whoever adds entries
+    with the database's key.
+    """
 
     entries: int
     wrong: str = ""
+    after_head: int = 0
 
     @property
     def words(self) -> str:
         entries = f"{self.entries} {'entry' if self.entries == 1 else 'entries'}"
-        return self.wrong or f"whole: {entries}"
+        after = f", {self.after_head} of them after audit.head" if self.after_head else ""
+        return self.wrong or f"whole: {entries}{after}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,8 @@ def verify() -> Verdict:
 
     Changes nothing; entries may be added meanwhile.
     """
+    if not inspect(db.engine).has_table(AuditEntry.__tablename__):
+        return Verdict(0, "the table of the entries is missing. Restore a backup.")
     head = current().head.read()  # first: what comes later only makes the chain longer
     newest = START
     for entry in _walk():
@@ -102,7 +112,13 @@ def verify() -> Verdict:
         if head is not None and head.number == number and head != newest:
             words = f"entry {number} is not the one that was written: the audit was made anew."
             return Verdict(number, words)
-    return Verdict(newest.number, _cut_off(newest, head))
+    return Verdict(newest.number, _cut_off(newest, head), _after_head(newest))
+
+
+def _after_head(newest: Newest) -> int:
+    """Looks at the head once more: it may have been raised while the chain was walked."""
+    head = current().head.read()
+    return max(newest.number - head.number, 0) if head else 0
 
 
 def _cut_off(newest: Newest, head: Newest | None) -> str:
@@ -127,7 +143,11 @@ def verify_daily() -> None:
         return
     found = verify()
     with transaction() as session:
-        detail = {"entries": found.entries, "wrong": found.wrong or None}
+        detail = {
+            "entries": found.entries,
+            "wrong": found.wrong or None,
+            "after_head": found.after_head or None,
+        }
         record(session, access.WORKER, Action.AUDIT_VERIFIED, SUBJECT, **detail)
 
 
@@ -137,7 +157,10 @@ def last_verified() -> Verified | None:
     found = db.session.scalar(of_these.order_by(AuditEntry.id.desc()).limit(1))
     if found is None:
         return None
-    verdict = Verdict(int(found.detail.get("entries", 0)), found.detail.get("wrong") or "")
+    detail = found.detail
+    verdict = Verdict(
+        int(detail.get("entries", 0)), detail.get("wrong") or "", int(detail.get("after_head") or 0)
+    )
     return Verified(found.at, verdict)
 
 
@@ -163,8 +186,12 @@ def restart_head(actor: Actor, *, restored_from: datetime | None = None) -> None
 
 
 def page(actor: Actor, asked: Asked, before: int | None, size: int) -> list[AuditEntry]:
-    """The newest entries that were asked for, or the newest below the number `before`."""
+    """The newest entries that were asked for, or the newest below the number `before`.
+
+    Raises Invalid for days too far away, Refused.
+    """
     access.require(actor, Permission.SETTINGS)
+    _check_days(asked)
     wanted = _asked_for(select(AuditEntry), asked)
     if before is not None:
         wanted = wanted.where(AuditEntry.id < before)
@@ -172,8 +199,12 @@ def page(actor: Actor, asked: Asked, before: int | None, size: int) -> list[Audi
 
 
 def export(actor: Actor, asked: Asked) -> Iterator[bytes]:
-    """The entries that were asked for as CSV, oldest first; noted before anything leaves."""
+    """The entries that were asked for as CSV, oldest first; noted before anything leaves.
+
+    Raises Invalid for days too far away, Refused.
+    """
     access.require(actor, Permission.SETTINGS)
+    _check_days(asked)
     with transaction() as session:
         days = {
             "first": asked.first.isoformat() if asked.first else None,
@@ -187,6 +218,12 @@ def names() -> dict[str, str]:
     """Each user's name, by the word that entries have for the user."""
     found = db.session.execute(select(User.id, User.name).order_by(User.name))
     return {f"user:{user_id}": name for user_id, name in found}
+
+
+def _check_days(asked: Asked) -> None:
+    """The day after has to be a day as well, in every zone."""
+    if not all(plans.is_near(day) for day in (asked.first, asked.last) if day):
+        raise Invalid(plans.TOO_FAR)
 
 
 def _table(asked: Asked) -> Iterator[bytes]:

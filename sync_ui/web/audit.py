@@ -4,12 +4,13 @@ from itertools import groupby
 from typing import Any
 
 from flask import Blueprint, render_template, request, stream_with_context, url_for
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
-from wtforms import DateField, Form, SelectField, StringField
-from wtforms.validators import Optional
+from wtforms import DateField, Field, Form, SelectField, StringField
+from wtforms.validators import Optional, ValidationError
 
 from sync_ui.domain.roles import Permission
-from sync_ui.services import trail
+from sync_ui.services import plans, trail
 from sync_ui.services.access import LARGEST_ID
 from sync_ui.services.audit import Action
 from sync_ui.services.audit_words import kind_words, words
@@ -42,6 +43,12 @@ class AskedForm(Form):
     first = DateField("From", [Optional()])
     last = DateField("To", [Optional()])
 
+    def validate_first(self, field: Field) -> None:
+        if field.data and not plans.is_near(field.data):
+            raise ValidationError(plans.TOO_FAR)
+
+    validate_last = validate_first
+
     def asked(self) -> Asked:
         """What was understood: a wrong day is none."""
         return Asked(
@@ -56,16 +63,21 @@ class AskedForm(Form):
 @blueprint.get("")
 @guard(Permission.SETTINGS)
 def entries() -> View:
-    form, names = AskedForm(request.args), trail.names() | OTHERS
+    form = AskedForm(request.args)
+    return _page(form, request.args, 200 if form.validate() else 422)
+
+
+def _page(form: AskedForm, given: MultiDict[str, str], status: int) -> View:
+    """The entries that the form asks for; `given` is what the form was made from."""
+    names = trail.names() | OTHERS
     form.who.choices = {"": "Everybody"} | names
     form.what.choices = _actions()
-    status = 200 if form.validate() else 422
     before = request.args.get("before", type=int)
     before = before if before is not None and abs(before) <= LARGEST_ID else None
     found = trail.page(actor(), form.asked(), before, ON_A_PAGE + 1)
     shown = found[:ON_A_PAGE]
     asked: dict[str, Any] = {
-        name: value for name, value in request.args.items() if value and name in form.data
+        name: value for name, value in given.items() if value and name in form.data
     }
     older = shown[-1].id if len(found) > ON_A_PAGE else None
     return render_template(
@@ -86,7 +98,8 @@ def entries() -> View:
 def export() -> View:
     """The same entries as CSV, oldest first."""
     form = AskedForm(request.form)
-    form.validate()
+    if not form.validate():
+        return _page(form, request.form, 422)
     confirming.require_fresh()
     table = trail.export(actor(), form.asked())
     answer = Response(stream_with_context(table), content_type="text/csv; charset=utf-8")

@@ -24,6 +24,15 @@ threads = [Thread(target=raise_it, args=(int(sys.argv[2]) + step,)) for step in 
 [thread.join() for thread in threads]
 """
 
+DIGEST = "7" * 64
+
+DAMAGED = [
+    *("", "7", "seven 7777", "7 8 9", "\x00\xff", "0 x", "-7 x", f"7 {DIGEST}7"),
+    *(f"7 {DIGEST[1:]}", f"0 {DIGEST}", f"-7 {DIGEST}", f"+7 {DIGEST}", f"07 {DIGEST}"),
+    *(f"\N{ARABIC-INDIC DIGIT SEVEN} {DIGEST}", f"-7 {START.digest}"),
+    *(f"7 {'g' * 64}", f"7 {DIGEST}\n8 {DIGEST}\n", f"{'7' * 5000} {DIGEST}"),
+]
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -49,7 +58,7 @@ def test_it_is_raised_and_never_lowered(path: Path) -> None:
 
 
 @pytest.mark.bar("O2")
-@pytest.mark.parametrize("damage", ["", "7", "seven 7777", "7 8 9", "\x00\xff"])
+@pytest.mark.parametrize("damage", DAMAGED)
 def test_a_damaged_or_missing_one_is_not_made_anew(path: Path, damage: str) -> None:
     path.write_text(damage)
     Head(path).raise_to(Newest(7, "7" * 64))

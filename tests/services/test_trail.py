@@ -166,10 +166,61 @@ def test_a_crash_before_the_head_is_written_is_no_tampering(app: Flask, now: Clo
     assert behind is not None
     current().head.restart(behind)
 
-    assert trail.verify().words == "whole: 4 entries"
+    assert trail.verify().words == "whole: 4 entries, 2 of them after audit.head"
     enter()
     assert current().head.read() == newest()
     assert trail.verify().words == "whole: 5 entries"
+
+
+@pytest.mark.bar("O2")
+def test_what_is_added_at_the_end_with_its_right_digest_is_told_from_what_the_head_knows(
+    app: Flask, practice: Practice, now: Clock
+) -> None:
+    enter(3)
+    entry = (4, NOW, "user:1", "link.reset", "link:1")
+    digest = chain.digest(newest().digest, *entry, {})
+    values = dict(zip(("id", "at", "actor", "action", "subject"), entry, strict=True))
+
+    execute(insert(AuditEntry).values(detail={}, digest=digest, **values))
+
+    assert trail.verify().words == "whole: 4 entries, 1 of them after audit.head"
+    upkeep.look_daily()
+    told_words = "verified 2026-11-23 17:00 UTC, whole: 4 entries, 1 of them after audit.head."
+    assert told() == (True, told_words)
+
+
+@pytest.mark.bar("O2")
+@pytest.mark.parametrize("head", ["0 x", "-7 x", "0 " + "7" * 64, "-7 " + chain.START])
+def test_a_head_that_was_written_over_hides_no_missing_end(
+    app: Flask, now: Clock, head: str
+) -> None:
+    enter(6)
+    (current().config.data_dir / "audit.head").write_text(head)
+    execute(gone(5, 6))
+
+    assert trail.verify().words.startswith("audit.head is missing or damaged,")
+
+
+@pytest.mark.bar("O2")
+@pytest.mark.parametrize("number", [1, 5, 6])
+def test_a_head_whose_digest_is_not_in_the_chain_is_wrong(
+    app: Flask, now: Clock, number: int
+) -> None:
+    enter(6)
+    current().head.restart(Newest(number, "7" * 64))
+
+    assert trail.verify().words == (
+        f"entry {number} is not the one that was written: the audit was made anew."
+    )
+
+
+@pytest.mark.bar("O2")
+def test_a_missing_table_is_said(app: Flask, now: Clock) -> None:
+    enter(2)
+
+    execute(text("DROP TABLE audit_entry"))
+
+    assert trail.verify().words == "the table of the entries is missing. Restore a backup."
 
 
 @pytest.mark.bar("O1", "O2")

@@ -80,6 +80,23 @@ def test_a_day_that_is_none_is_said(ada: FlaskClient) -> None:
     assert "Not a valid date value." in answer.text
 
 
+@pytest.mark.bar("O10")
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+@pytest.mark.parametrize("name", ["first", "last"])
+def test_a_day_too_far_away_is_said_and_takes_nothing_along(
+    ada: FlaskClient, practice: Practice, day: str, name: str
+) -> None:
+    form = {"csrf_token": csrf_token(ada, PAGE), name: day}
+
+    looked = ada.get(f"{PAGE}?{name}={day}")
+    taken = ada.post(f"{PAGE}/export", data=form)
+
+    for answer in (looked, taken):
+        assert (answer.status_code, answer.mimetype) == (422, "text/html")
+        assert "The date is too far away. Check the year." in answer.text
+    assert numbers(ada) == [4, 3, 2, 1]
+
+
 def test_pages_go_back_and_keep_what_was_asked_for(
     ada: FlaskClient, practice: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
