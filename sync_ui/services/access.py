@@ -61,12 +61,17 @@ def require(actor: Actor, permission: Permission) -> None:
 
 
 def require_in(actor: Actor) -> None:
-    """In the transaction under way: the actor was not put out while the request was on its way."""
+    """In the transaction under way: nobody has put the actor out, or given them another role,
+    while the request was on its way. Raises Refused.
+    """
     if actor.user_id is None:
         return
-    user = db.session.get(User, actor.user_id, populate_existing=True)
-    if user is None or user.disabled_at is not None:
+    wanted = select(User.role, User.disabled_at).where(User.id == actor.user_id)
+    found = db.session.execute(wanted).one_or_none()
+    if found is None or found.disabled_at is not None:
         raise Refused("You have no access any more. Ask an administrator of your practice.")
+    if found.role is not actor.role:
+        raise Refused("Your role was changed just now. Load the page again.")
 
 
 def calendar(actor: Actor, key: str) -> Calendar:

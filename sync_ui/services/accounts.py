@@ -84,6 +84,7 @@ def change_user(
     """
     access.require(actor, Permission.PEOPLE)
     with transaction() as session:
+        access.require_in(actor)
         found = user(user_id)
         if role is not Role.ADMINISTRATOR:
             _keep_an_administrator(found)
@@ -105,6 +106,7 @@ def disable_user(actor: Actor, user_id: int) -> None:
     """
     access.require(actor, Permission.PEOPLE)
     with transaction() as session:
+        access.require_in(actor)
         found = user(user_id)
         _keep_an_administrator(found)
         found.disabled_at = found.disabled_at or clock.now()
@@ -137,15 +139,21 @@ def change_own_password(actor: Actor, old: str, new: str) -> None:
     if actor.user_id is None:
         raise Refused("Only a signed-in user has a password to change.")
     found = user(actor.user_id)
+    shown = found.password_hash
     signing.check_own(found, old, "The current password is not right.")
-    _set_password(actor, found, new)
+    _set_password(actor, found, new, shown)
 
 
-def _set_password(actor: Actor, user: User, password: str) -> None:
-    user_id = user.id
-    password_hash = passwords.hashed(passwords.checked(password, user.email, user.name))
+def _set_password(actor: Actor, found: User, password: str, shown: str | None = None) -> None:
+    """`shown`: the hash of the old password that was shown, which must still be the one."""
+    user_id = found.id
+    password_hash = passwords.hashed(passwords.checked(password, found.email, found.name))
     with transaction() as session:
-        session.get_one(User, user_id).password_hash = password_hash
+        access.require_in(actor)
+        again = session.get_one(User, user_id)
+        if shown is not None and again.password_hash != shown:
+            raise Conflict("Your password was changed just now, by somebody else or on a sheet.")
+        again.password_hash = password_hash
         sessions.end_all(session, user_id)
         tickets.end_all(session, user_id)
         record(session, actor, Action.PASSWORD_CHANGED, f"user:{user_id}")

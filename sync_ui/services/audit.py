@@ -10,6 +10,7 @@ from sync_ui.domain import chain
 from sync_ui.models import AuditEntry, db
 from sync_ui.models.head import Newest
 from sync_ui.models.installation import current
+from sync_ui.services import access
 from sync_ui.services.access import Actor
 
 
@@ -134,7 +135,11 @@ def record(
     `subject` is `table:id`; `detail` holds ids, counts and words of the
     application, never a name, an address or a secret. Entries are numbered and
     chained here: the writers' lock is held, so that nobody is in between.
+
+    Raises Refused if the actor was put out meanwhile: nobody's change comes after their end.
     """
+    if subject != actor.word:  # who ends or changes oneself says so when it is done
+        access.require_in(actor)
     newest = select(AuditEntry.id, AuditEntry.digest).order_by(AuditEntry.id.desc()).limit(1)
     number, before = session.execute(newest).one_or_none() or (0, chain.START)
     number, at = number + 1, clock.now()

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sync_ui.domain.roles import Role
 from sync_ui.errors import Conflict, Invalid, NotFound, Refused, SyncError, Throttled
 from sync_ui.models import Session, User, db
-from sync_ui.services import accounts, sessions, signing
+from sync_ui.services import accounts, passwords, sessions, signing
 from sync_ui.services import practice as practices
 from sync_ui.services.access import actor_for
 from tests.practice import PASSWORD, Clock, Practice
@@ -222,3 +222,49 @@ def test_a_name_that_shows_nothing_is_refused(name: str) -> None:
         practices.checked_name(name)
 
     assert refused.value.sentence == "A name must have 1 to 100 characters."
+
+
+@pytest.mark.bar("A2", "Z3")
+def test_whoever_lost_the_role_while_asking_makes_nobody_an_administrator(
+    practice: Practice,
+) -> None:
+    ida = accounts.create_user(
+        practice.ada,
+        email="ida@example.com",
+        name="Ida",
+        role=Role.ADMINISTRATOR,
+        password=PASSWORD,
+    )
+    as_she_asked = actor_for(ida)
+    accounts.change_user(practice.ada, ida.id, name="Ida", role=Role.SCHEDULER)
+
+    with pytest.raises(Refused):
+        accounts.change_user(as_she_asked, ida.id, name="Ida", role=Role.ADMINISTRATOR)
+    with pytest.raises(Refused):
+        accounts.create_user(
+            as_she_asked, email="eve@example.com", name="Eve", role=Role.ADMINISTRATOR
+        )
+
+    roles = {user.email: user.role for user in accounts.users()}
+    assert (roles["ida@example.com"], "eve@example.com" in roles) == (Role.SCHEDULER, False)
+
+
+@pytest.mark.bar("A2", "A8")
+def test_a_new_password_from_an_administrator_is_not_overwritten_by_who_knew_the_old_one(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the old password's proof and the new one's writing, Ada sets another."""
+    really = passwords.hashed
+
+    def while_ada_is_quicker(password: str) -> str:
+        monkeypatch.setattr(passwords, "hashed", really)
+        accounts.set_password(practice.ada, practice.unlu.user_id or 0, "rescued by Ada herself")
+        return really(password)
+
+    monkeypatch.setattr(passwords, "hashed", while_ada_is_quicker)
+    with pytest.raises(Conflict):
+        accounts.change_own_password(practice.unlu, PASSWORD, "taken by a stranger")
+
+    assert sign_in(password="rescued by Ada herself")
+    with pytest.raises(Invalid):
+        sign_in(password="taken by a stranger")

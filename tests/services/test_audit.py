@@ -1,13 +1,15 @@
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
+from sync_ui import clock
 from sync_ui.domain.colours import Colour
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
 from sync_ui.errors import SyncError
-from sync_ui.models import Appointment, AuditEntry, Link, Reason, Session, db
+from sync_ui.models import Appointment, AuditEntry, Link, Reason, Session, User, db
 from sync_ui.services import (
     accounts,
     appointments,
@@ -382,6 +384,32 @@ def test_every_change_writes_one_entry(practice: Practice, book: Book, name: str
 
 
 @pytest.mark.bar("O1")
+def put_everybody_out() -> None:
+    with db.engine.connect().execution_options(writing=True) as connection:
+        connection.execute(update(User).values(disabled_at=clock.now()))
+        connection.commit()
+    db.session.rollback()
+
+
+@pytest.mark.bar("A2", "Z3")
+@pytest.mark.parametrize("name", USES)
+def test_whoever_is_put_out_while_asking_changes_nothing(
+    practice: Practice, book: Book, name: str
+) -> None:
+    lead_up, use, _ = USES[name]
+    led = lead_up(practice, book)
+    before = entries()
+    put_everybody_out()
+
+    with suppress(SyncError):
+        use(practice, led)
+
+    db.session.rollback()
+    later = db.session.scalars(select(AuditEntry).where(AuditEntry.id > before))
+    of_users = [entry for entry in later if entry.actor.startswith("user:")]
+    assert [entry.action for entry in of_users if entry.subject != entry.actor] == []
+
+
 def test_a_refused_change_writes_none(practice: Practice, book: Book) -> None:
     book(practice.jane)
     before = entries()
