@@ -8,7 +8,7 @@ from wtforms import BooleanField, EmailField, PasswordField
 from wtforms.validators import EqualTo, InputRequired
 
 from sync_ui.errors import SyncError
-from sync_ui.services import accounts, factors, mail, notices, passkeys, practice, sessions
+from sync_ui.services import accounts, factors, mail, notices, practice, sessions
 from sync_ui.web import confirming, second_step, security, signing
 from sync_ui.web.forms import SignInForm, blame
 
@@ -41,22 +41,13 @@ def sign_in() -> View:
         return redirect(url_for("pages.home"))
     form = SignInForm()
     if not form.validate_on_submit():
-        return _sign_in_page(form)
+        return second_step.sign_in_page(form)
     try:
         signing.sign_in(form.email.data, form.password.data, security.network())
     except SyncError as error:
         blame(form.password, error)
-        return _sign_in_page(form, error.status)
+        return second_step.sign_in_page(form, error.status)
     return second_step.go_on()
-
-
-def _sign_in_page(form: SignInForm, status: int = 0) -> View:
-    return render_template(
-        "accounts/sign_in.html",
-        form=form,
-        practice_name=practice.get().name,
-        has_passkeys=passkeys.possible(),
-    ), status or (422 if form.errors else 200)
 
 
 @blueprint.post("/sign-out")

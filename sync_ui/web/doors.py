@@ -9,7 +9,17 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, current_app, flash, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    current_app,
+    flash,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask_login import AnonymousUserMixin, current_user
 from flask_wtf import FlaskForm
 from htmx_flask import make_response
@@ -24,7 +34,7 @@ from sync_ui.domain.roles import Permission
 from sync_ui.errors import Invalid
 from sync_ui.models.installation import current
 from sync_ui.services import doors, practice
-from sync_ui.web import confirming, security
+from sync_ui.web import confirming, errors, security
 from sync_ui.web.forms import blame
 from sync_ui.web.signing import actor, guard
 
@@ -41,6 +51,11 @@ OF_ANY_NAME = frozenset({"health.health"})
 # One line in the log for each household and so long.
 A_WHILE = timedelta(hours=1)
 MOST_HOUSEHOLDS = 1000
+
+REFUSED = (
+    "Sync Calendar can be used only from the networks that the practice has chosen, such as its "
+    "office. Try again from there, or ask an administrator to add the network that you are in."
+)
 
 log = logging.getLogger(__name__)
 
@@ -112,12 +127,19 @@ class Door:
 
 def _refusal() -> Response:
     """For nobody in particular: not even who is signed in may show."""
+    answer: Response
+    if errors.wants_json():
+        answer = jsonify(error=REFUSED, request=logs.request_number())
+        answer.status_code = 403
+        return answer
     if htmx_request.htmx:
         # The page that is open goes, too: it was meant for another place.
-        answer: Response = make_response("", 403, refresh=True)
+        answer = make_response("", 403, refresh=True)
         return answer
     template = current_app.jinja_env.get_template("doors/refused.html")
-    page = template.render(current_user=AnonymousUserMixin(), number=logs.request_number())
+    page = template.render(
+        current_user=AnonymousUserMixin(), sentence=REFUSED, number=logs.request_number()
+    )
     return Response(page, 403, content_type="text/html")
 
 

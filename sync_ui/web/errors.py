@@ -108,7 +108,7 @@ def _let_go() -> None:
 
 def _answer(status: int, sentence: str) -> Answer:
     answer: Response
-    if _wants_json():
+    if wants_json():
         answer = jsonify(error=sentence, request=logs.request_number())
     elif htmx_request.htmx:
         answer = _fragment(status, sentence)
@@ -119,7 +119,7 @@ def _answer(status: int, sentence: str) -> Answer:
     return answer, status
 
 
-def _wants_json() -> bool:
+def wants_json() -> bool:
     """Only whoever names JSON and would rather not have a page."""
     accepts = request.accept_mimetypes
     return accepts.best_match(["text/html", "application/json"]) == "application/json"

@@ -172,7 +172,11 @@ def _app_page(form: CodeForm, status: int = 200) -> View:
     issuer = practice.get().name.replace(":", " ") or "Sync Calendar"
     address = factors.address(secret, current_user.email, issuer)
     return render_template(
-        "factors/app.html", form=form, secret=_spaced(secret), drawn=qr.svg(address)
+        "factors/app.html",
+        form=form,
+        secret=_spaced(secret),
+        address=address,
+        drawn=qr.svg(address),
     ), status
 
 

@@ -7,7 +7,7 @@ from wtforms import HiddenField, StringField
 from wtforms.validators import InputRequired
 
 from sync_ui.errors import SyncError
-from sync_ui.services import factors, passkeys, second_step, sessions
+from sync_ui.services import factors, passkeys, practice, second_step, sessions
 from sync_ui.web import security, signing
 from sync_ui.web.forms import SignInForm, blame, own_path
 
@@ -100,17 +100,19 @@ def sign_in() -> View:
         answer = form.answer.data or ""
         signing.keep(second_step.sign_in(challenge, answer, seat=security.seat()))
     except SyncError as error:
-        return _sign_in_page(error)
+        return sign_in_page(SignInForm(formdata=None), error.status, error.sentence)
     return go_on()
 
 
-def _sign_in_page(error: SyncError) -> View:
+def sign_in_page(form: SignInForm, status: int = 0, passkey_fault: str = "") -> View:
+    """The page of all ways of signing in, with what was wrong with the form or the passkey."""
     return render_template(
         "accounts/sign_in.html",
-        form=SignInForm(formdata=None),
+        form=form,
+        practice_name=practice.get().name,
         has_passkeys=passkeys.possible(),
-        passkey_fault=error.sentence,
-    ), error.status
+        passkey_fault=passkey_fault,
+    ), status or (422 if form.errors else 200)
 
 
 def _page(

@@ -41,7 +41,8 @@ def test_entries_are_told_newest_first_in_plain_words(ada: FlaskClient) -> None:
     text = " ".join(ada.get(PAGE).text.split())
 
     assert numbers(ada) == [4, 3, 2, 1]
-    assert '<td data-label="Who">Sam Rivera</td> <td data-label="What">Link reset</td>' in text
+    assert '<td data-label="Who">Sam Rivera</td>' in text
+    assert '<td class="brief-title" data-label="What">Link reset</td>' in text
     assert '<td data-label="Who">A command on the server</td>' in text
     assert '<td data-label="More">reason: leaked</td>' in text
     assert '<td data-label="More"></td>' in text

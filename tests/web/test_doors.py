@@ -71,6 +71,21 @@ def test_with_a_list_only_who_is_in_it(app: Flask, practice: Practice, path: str
     assert refused.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.bar("N1", "O5")
+def test_a_program_that_is_refused_hears_so_in_the_form_of_every_error(
+    app: Flask, practice: Practice
+) -> None:
+    restrict(practice)
+
+    refused = get(app, "/session", HOME, Accept="application/json", HX_Request="true")
+
+    assert (refused.status_code, refused.content_type) == (403, "application/json")
+    told = refused.get_json()
+    assert told.keys() == {"error", "request"}
+    assert told["error"].startswith(REFUSED)
+    assert told["request"] == refused.headers["X-Request-ID"]
+
+
 @pytest.mark.bar("N1")
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE"])
 def test_no_verb_opens_a_page(app: Flask, practice: Practice, method: str) -> None:

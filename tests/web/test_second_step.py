@@ -1,12 +1,14 @@
 """The second step on the pages: what opens half signed in, and what does not."""
 
 import json
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from markupsafe import escape
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
@@ -249,6 +251,52 @@ def test_a_question_put_to_one_browser_is_not_answered_by_another(
     assert (stolen.status_code, thief.get("/calendar").status_code) == (422, 302)
     assert "Try again" in stolen.text
     assert (own.status_code, asked.get("/calendar").status_code) == (302, 200)
+
+
+def test_the_page_names_the_practice_after_a_passkey_that_failed_too(
+    app: Flask, practice: Practice
+) -> None:
+    browser = app.test_client()
+    named = '<p class="lead">Riverside</p>'
+    assert named in browser.get("/sign-in").text
+
+    failed = send_passkey(browser, "/sign-in/passkey", "/sign-in", "{}")
+
+    assert (failed.status_code, named in failed.text) == (422, True)
+
+
+def test_an_app_on_the_same_phone_is_opened_by_a_link(
+    practice: Practice, browser_of: BrowserOf
+) -> None:
+    browser = browser_of("unlu@example.com")
+    token = {"csrf_token": csrf_token(browser, "/account/factors")}
+    browser.post("/account/factors/app", data=token)
+
+    page = browser.get("/account/factors/app").text
+
+    secret = enrolment.waiting_app(practice.unlu) or ""
+    address = factors.address(secret, "unlu@example.com", "Riverside")
+    assert address.startswith("otpauth://totp/")
+    assert f'href="{escape(address)}">' in page
+
+
+@pytest.mark.bar("A4")
+def test_ones_sessions_are_told_apart_by_their_beginning_and_their_second_factor(
+    app: Flask, practice: Practice, now: Clock
+) -> None:
+    secret, _ = with_app(practice.unlu, now)
+    half_signed_in(app)
+    now.move(minutes=2)
+    browser = half_signed_in(app)
+    send_code(browser, app_code(secret, now()))
+
+    page = " ".join(browser.get("/account").text.split())
+
+    rows = re.findall(r"since ([^<]*), last used", page)
+    assert rows == [
+        "Nov 23, 2026, 12:03 PM, with a second factor",
+        "Nov 23, 2026, 12:01 PM, second factor not shown yet",
+    ]
 
 
 @pytest.mark.bar("A7", "A8")
