@@ -4,10 +4,13 @@ Whatever was being sent is sent again together with the password, so that
 nothing typed is lost; only files and passwords are asked for anew.
 """
 
-from flask import Blueprint, Flask, render_template, request, url_for
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Flask, current_app, render_template, request, url_for
 from flask_login import current_user, login_required
 from htmx_flask import make_response
 from htmx_flask import request as htmx_request
+from werkzeug.exceptions import HTTPException
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
@@ -21,6 +24,66 @@ from sync_ui.web.signing import actor
 blueprint = Blueprint("confirming", __name__)
 
 FIELD = "confirm_password"
+
+# What each call that asks is about to do: whoever types a password has to know what for.
+ABOUT = {
+    "accounts.change_email": "change your e-mail address",
+    "audit.export": "download the audit",
+    "backups.download": "download a backup",
+    "connection.answer": "decide what becomes of changes in another person’s connected calendar",
+    "connection.change": "change what another person’s connection shows",
+    "connection.choose_busy": "choose which of another person’s calendars block time",
+    "connection.disconnect": "disconnect another person’s calendar",
+    "connection.make_anew": "make a new calendar in another person’s account",
+    "connection.sign_in": "sign in again to another person’s connected account",
+    "connection.start": "start the connection of another person’s calendar",
+    "connections.connect": "connect another person’s calendar to an account",
+    "doors.show": "change from where people may sign in",
+    "exports.clients": "download the list of clients",
+    "exports.schedule": "download a schedule",
+    "factor_rules.forget": "remove a user’s second steps",
+    "factor_rules.policy": "change the rules of signing in",
+    "factors.add_passkey": "add a passkey",
+    "factors.app": "see the secret of an authenticator app",
+    "factors.begin_app": "add an authenticator app",
+    "factors.confirm_app": "add an authenticator app",
+    "factors.draw_codes": "get new recovery codes",
+    "factors.offer_passkey": "add a passkey",
+    "factors.passkey": "add a passkey",
+    "factors.remove_app": "remove your authenticator app",
+    "factors.remove_passkey": "remove a passkey",
+    "google.start": "connect another person’s calendar to a Google account",
+    "keys.show": "see the practice’s keys",
+    "leaks.stop": "stop a link that somebody else may have",
+    "link.change": "change another person’s link",
+    "link.disable": "turn off another person’s link",
+    "link.renew": "give another person’s link a new address",
+    "link.reset": "give another person’s link a new address",
+    "link.show": "see the address of another person’s link",
+    "links.allow": "let another person’s calendar be shared",
+    "links.change_mode": "change what another person’s link shows",
+    "links.create": "create a link to another person’s calendar",
+    "links.disable": "turn off another person’s link",
+    "links.disallow": "end the sharing of another person’s calendar",
+    "links.draw": "show the QR code of another person’s link",
+    "links.reset": "give another person’s link a new address",
+    "links.reset_all": "give all links of another person’s calendar new addresses",
+    "links.send": "mail another person’s link",
+    "links.sync": "see the addresses of another person’s links",
+    "people.archive": "archive a clinician",
+    "people.code": "make a code with which a user chooses a new password",
+    "people.disable": "disable a user",
+    "people.enable": "enable a user again",
+    "people.end_all_sessions": "sign everybody out",
+    "people.end_sessions": "sign a user out everywhere",
+    "people.invite": "mail a user an invitation",
+    "people.new": "add a user",
+    "people.password": "set a user’s password",
+    "people.reset_known": "reset the links that a user knew",
+    "people.user": "change what a user may do",
+    "practice.policy": "change the practice’s policy",
+    "practice.reset_links": "give all links of the practice new addresses",
+}
 
 
 class NotFresh(SyncError):
@@ -55,10 +118,10 @@ def require_fresh(**ask_again: str) -> None:
         raise NotFresh(ask_again, error) from None
 
 
-def require_fresh_unless_own(calendar: Calendar) -> None:
-    """The same for a link of anybody's but the actor's own calendar."""
+def require_fresh_unless_own(calendar: Calendar, **ask_again: str) -> None:
+    """The same for a link or connection of anybody's but the actor's own calendar."""
     if not is_own(calendar):
-        require_fresh()
+        require_fresh(**ask_again)
 
 
 def may_see_addresses(calendar: Calendar) -> bool:
@@ -85,6 +148,7 @@ def _ask(error: NotFresh) -> Response | tuple[str, int]:
         "action": url_for("confirming.confirm") if reading else here,
         "fields": [("next", here)] if reading else _fields(error.ask_again),
         "files": [] if reading else [name for name, file in request.files.items() if file.filename],
+        "about": ABOUT.get(_endpoint(), "do what needs your password"),
         "ask_again": error.ask_again,
         "fault": error.sentence,
     }
@@ -96,6 +160,17 @@ def _ask(error: NotFresh) -> Response | tuple[str, int]:
     part.headers["HX-Reselect"] = "#confirming"
     part.status_code = error.status
     return part
+
+
+def _endpoint() -> str:
+    """What was asked for; of a confirmation, the page behind it."""
+    if request.endpoint != "confirming.confirm":
+        return request.endpoint or ""
+    path = urlsplit(own_path(request.form.get("next")) or "").path
+    try:
+        return str(current_app.url_map.bind("").match(path.removeprefix(request.script_root))[0])
+    except HTTPException:
+        return ""
 
 
 def _fields(ask_again: dict[str, str]) -> list[tuple[str, str]]:

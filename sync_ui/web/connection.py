@@ -22,7 +22,7 @@ from sync_ui.services import (
     steps,
 )
 from sync_ui.services.sync import NEED_SOMEBODY
-from sync_ui.web import previews, proposed
+from sync_ui.web import confirming, previews, proposed
 from sync_ui.web.connection_form import ChangeForm, SecretForm, values_of
 from sync_ui.web.connection_log import sentence
 from sync_ui.web.connection_states import in_words
@@ -50,6 +50,7 @@ def change(key: str, connection_id: int) -> View:
     form = ChangeForm()
     if not form.validate_on_submit():
         return _page(calendar, connection, form, status=422)
+    confirming.require_fresh_unless_own(calendar)
     try:
         connections.change(
             actor(),
@@ -81,6 +82,7 @@ def begin(key: str, connection_id: int) -> View:
 @guard(Permission.OWN_LINKS)
 def start(key: str, connection_id: int) -> View:
     calendar, connection = door(key, connection_id)
+    confirming.require_fresh_unless_own(calendar)
     if "busy_listed" in request.form and connection.state is ConnectionState.NEW:
         connections.choose_busy(actor(), connection_id, request.form.getlist("busy"))
     connection = connections.start(actor(), connection_id)
@@ -115,6 +117,7 @@ def busy(key: str, connection_id: int) -> View:
 def choose_busy(key: str, connection_id: int) -> View:
     calendar, connection = door(key, connection_id)
     _require_two_way(connection)
+    confirming.require_fresh_unless_own(calendar)
     connection = connections.choose_busy(actor(), connection_id, request.form.getlist("busy"))
     if connection.state is ConnectionState.NEW:
         return redirect(url_for("connection.begin", key=key, connection_id=connection_id))
@@ -145,6 +148,7 @@ def answer(key: str, connection_id: int) -> View:
     word = request.form.get("rule", "")
     if word not in (Rule.ASK, Rule.PUT_BACK):
         raise Invalid("Choose whether to put everything back, or to be asked about each.")
+    confirming.require_fresh_unless_own(calendar)
     connections.answer(actor(), connection_id, Rule(word))
     return _done(calendar, connection, "The connection goes on.", "state")
 
@@ -158,6 +162,7 @@ def sign_in(key: str, connection_id: int) -> View:
     ended = connection.state is ConnectionState.ENDED
     if not form.validate_on_submit():
         return _page(calendar, connection, secret_form=form, status=422)
+    confirming.require_fresh_unless_own(calendar, password=form.password.label.text)
     mend = connections.remove_written if ended else connections.sign_in_again
     try:
         mend(actor(), connection_id, {"password": form.password.data or ""})
@@ -172,6 +177,7 @@ def sign_in(key: str, connection_id: int) -> View:
 @guard(Permission.OWN_LINKS)
 def make_anew(key: str, connection_id: int) -> View:
     calendar, connection = door(key, connection_id)
+    confirming.require_fresh_unless_own(calendar)
     connections.make_anew(actor(), connection_id)
     return _done(calendar, connection, "There is a new calendar. Everything goes there.", "state")
 
@@ -180,6 +186,7 @@ def make_anew(key: str, connection_id: int) -> View:
 @guard(Permission.OWN_LINKS)
 def disconnect(key: str, connection_id: int) -> View:
     calendar, connection = door(key, connection_id)
+    confirming.require_fresh_unless_own(calendar)
     remove = request.form.get("written") != "keep"
     connections.disconnect(actor(), connection_id, remove=remove)
     connection = connections.one(actor(), connection_id)

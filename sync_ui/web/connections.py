@@ -8,6 +8,7 @@ from sync_ui.domain.servers import SERVERS, Server
 from sync_ui.errors import NotFound, SyncError
 from sync_ui.models import Calendar, Direction
 from sync_ui.services import connections, links, practice, providers
+from sync_ui.web import confirming
 from sync_ui.web.connection_form import ConnectForm
 from sync_ui.web.connection_states import DIRECTIONS
 from sync_ui.web.links import allowed_modes
@@ -42,6 +43,7 @@ def connect(key: str) -> View:
     form = ConnectForm()
     if not form.validate_on_submit():
         return _form(calendar, form, 422)
+    confirming.require_fresh_unless_own(calendar, password=form.password.label.text)
     try:
         made = _connected(key, direction, server, form)
     except SyncError as error:

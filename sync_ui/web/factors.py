@@ -75,16 +75,18 @@ def begin_app() -> View:
 @blueprint.get("/app")
 @login_required
 def app() -> View:
+    """Shows the secret that waits, so whoever finds the browser open must not see it."""
+    confirming.require_fresh()
     return _app_page(CodeForm())
 
 
 @blueprint.post("/app/confirm")
 @login_required
 def confirm_app() -> View:
+    confirming.require_fresh()
     form = CodeForm()
     if not form.validate_on_submit():
         return _app_page(form, 422)
-    confirming.require_fresh()
     try:
         codes = enrolment.confirm_app(actor(), current_user.id, form.code.data)
     except SyncError as error:

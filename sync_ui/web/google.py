@@ -12,8 +12,9 @@ from werkzeug.wrappers import Response
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import Invalid, SyncError
 from sync_ui.models import ConnectionState, Direction
-from sync_ui.services import channels, sign_ins
+from sync_ui.services import access, channels, sign_ins
 from sync_ui.services.sign_ins import Errand
+from sync_ui.web import confirming
 from sync_ui.web.signing import actor, guard
 
 blueprint = Blueprint("google", __name__)
@@ -33,6 +34,7 @@ def init_app(app: Flask) -> None:
 def start() -> View:
     """Of the form: `connection`, to sign in to it again, or `calendar` and `direction`."""
     errand = _errand()
+    confirming.require_fresh_unless_own(access.calendar(actor(), errand.key))
     try:
         gone = sign_ins.go(errand, current_user.id)
     except SyncError as error:

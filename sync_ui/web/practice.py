@@ -101,6 +101,7 @@ def policy() -> View:
     form = PolicyForm(obj=found, ceiling=found.ceiling.value)
     if not form.validate_on_submit():
         return _policy_page(form)
+    confirming.require_fresh()
     try:
         practice.check_longest_life(form.longest_link_days.data)
         ending = form.ending

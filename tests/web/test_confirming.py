@@ -1,6 +1,8 @@
 """What is far-reaching asks for the password again, once the last one is five minutes old."""
 
+import inspect
 import re
+from collections import defaultdict
 from collections.abc import Callable
 from html import unescape
 from io import BytesIO
@@ -31,21 +33,28 @@ ASKED = "Confirm that it is you"
 FAR_REACHING = [
     (endpoint, "POST")
     for endpoint in (
-        "exports.clients exports.schedule factor_rules.forget factor_rules.policy "
+        "connection.answer connection.change connection.choose_busy connection.disconnect "
+        "connection.make_anew connection.sign_in connection.start connections.connect "
+        "google.start exports.clients exports.schedule factor_rules.forget factor_rules.policy "
         "factors.begin_app factors.offer_passkey link.change link.disable link.renew link.reset "
         "leaks.stop links.allow links.change_mode links.create links.disable links.disallow "
         "links.draw links.reset links.reset_all links.send people.archive people.disable "
-        "people.enable people.new people.password people.reset_known practice.reset_links"
+        "people.enable people.new people.password people.reset_known practice.policy "
+        "practice.reset_links"
     ).split()
-]
+] + [("factors.app", "GET")]
 
-LINKS = [route for route in FAR_REACHING if route[0].split(".")[0] in {"link", "links", "leaks"}]
+OWN = {"connection", "connections", "google", "leaks", "link", "links"}
+
+LINKS = [route for route in FAR_REACHING if route[0].split(".")[0] in OWN]
 
 
 @pytest.fixture
 def app(app: Flask) -> Flask:
-    """Every account outside is one in memory."""
-    app.extensions["providers"][ProviderName.CALDAV] = lambda login: Memory()
+    """Every account outside is one in memory, by its user's name."""
+    accounts_there: defaultdict[str, Memory] = defaultdict(Memory)
+    openers = app.extensions["providers"]
+    openers[ProviderName.CALDAV] = lambda login: accounts_there[login.name]
     return app
 
 
@@ -76,7 +85,40 @@ def test_an_old_session_is_asked_for_the_password_and_changes_nothing(
     answer = send()
 
     assert (answer.status_code, ASKED in answer.text) == (403, True)
+    assert f"<p>You are about to {confirming.ABOUT[route[0]]}.</p>" in answer.text
     assert _without_sessions() == before
+
+
+def test_every_call_that_asks_says_what_it_is_about_to_do(app: Flask) -> None:
+    asking = {
+        endpoint
+        for endpoint, view in app.view_functions.items()
+        if "confirming.require_fresh" in inspect.getsource(inspect.unwrap(view))
+    }
+
+    assert asking == set(confirming.ABOUT)
+
+
+@pytest.mark.parametrize("endpoint", ["connection.sign_in", "connections.connect"])
+def test_the_password_of_an_account_is_asked_for_again_and_never_sent_back(
+    asker: Callable[[str], Asker], now: Clock, endpoint: str
+) -> None:
+    page = later(asker("administrator"), now, (endpoint, "POST")).text
+
+    assert 'type="password" id="confirming-password" name="password"' in page
+    assert "password" not in sent_again(page)
+
+
+def test_a_code_that_is_missing_shows_no_secret_to_an_old_session(
+    asker: Callable[[str], Asker], now: Clock
+) -> None:
+    asking = asker("administrator")
+    send = asking.prepared(("factors.confirm_app", "POST"))
+    now.move(minutes=6)
+
+    answer = send()
+
+    assert (answer.status_code, ASKED in answer.text) == (403, True)
 
 
 def _without_sessions() -> dict[str, list[tuple[object, ...]]]:
@@ -281,6 +323,8 @@ def test_a_page_that_was_asked_for_is_returned_to(
     form = sent_again(wrong.text)
     right = browser.post("/confirm", data=form | {"confirm_password": PASSWORD})
 
+    about = "You are about to see the address of another person’s link."
+    assert (about in asked.text, about in wrong.text) == (True, True)
     assert (wrong.status_code, right.status_code) == (422, 302)
     assert right.headers["Location"] == address
     assert things.token in browser.get(address).text
