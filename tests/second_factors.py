@@ -53,8 +53,8 @@ def by_passkey(half: str, key: SecurityKey) -> str:
 
 
 def alone(key: SecurityKey) -> str:
-    options, challenge = passkeys.offer_use()
-    return second_step.sign_in(challenge, key.use(options))
+    options, challenge = second_step.offer_sign_in(NETWORK)
+    return second_step.sign_in(challenge, key.use(options), NETWORK)
 
 
 def latest_entry() -> AuditEntry:

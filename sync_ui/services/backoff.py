@@ -59,6 +59,25 @@ def second_step(user_id: int) -> list[Counter]:
     return [Counter(_digest("second step", str(user_id)), free=5, longest=timedelta(hours=1))]
 
 
+def recovery(half: str) -> Counter:
+    """A recovery code, by the half session's digest.
+
+    Nobody guesses one, so its owner gets in, whoever else tries: a new half session tries anew.
+    """
+    return Counter(_digest("recovery", half), free=10)
+
+
+def asking_passkeys(half: str) -> Counter:
+    """Asking for a passkey at the second step, by the half session's digest."""
+    return Counter(_digest("asking passkeys", half), free=10)
+
+
+def passkeys(network: str) -> Counter:
+    """Asking for a passkey alone, and answering: strangers leave rows behind with both."""
+    minute = timedelta(minutes=1)
+    return Counter(_digest("passkeys", network), free=30, forgets=minute, shared=True)
+
+
 def asking(network: str) -> Counter:
     """Asking for a mail because a password is forgotten."""
     minutes = timedelta(minutes=5)

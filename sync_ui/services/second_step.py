@@ -17,14 +17,15 @@ WRONG_RECOVERY = "This is no recovery code of yours, or it was used already."
 def by_code(secret: str, code: str) -> str:
     """The whole session's secret, for the right code of the app, or a recovery code.
 
-    Raises Invalid for a wrong or used one, Throttled after many of the app's,
-    Refused if the half session is over.
+    Raises Invalid for a wrong or used one, Throttled after many, Refused if the half
+    session is over.
     """
-    user_id = _half(secret).user_id
+    half = _half(secret)
     if not factors.is_app_code(code):
-        # Nobody guesses these, so they are counted by nothing, and help whoever has to wait.
+        # Counted apart from the app's codes, so that they help whoever has to wait for those.
+        backoff.take([backoff.recovery(half.digest)])
         return _by(secret, Kind.RECOVERY_CODE, code, WRONG_RECOVERY)
-    backoff.take(backoff.second_step(user_id))
+    backoff.take(backoff.second_step(half.user_id))
     return _by(secret, Kind.APP, code, WRONG)
 
 
@@ -34,7 +35,7 @@ def _by(secret: str, kind: Kind, code: str, otherwise: str) -> str:
         half = _half(secret)
         user_id = half.user_id
         if spend(session, user_id, code):
-            backoff.forgive(backoff.second_step(user_id))
+            backoff.forgive([*backoff.second_step(user_id), backoff.recovery(half.digest)])
             return _whole(session, half, kind)
         record(
             session,
@@ -47,8 +48,11 @@ def _by(secret: str, kind: Kind, code: str, otherwise: str) -> str:
 
 
 def offer_passkey(secret: str) -> tuple[str, str]:
-    """What the browser is asked (JSON), and the challenge in it. Raises Refused."""
-    return passkeys.offer_use(_half(secret).user_id)
+    """What the browser is asked (JSON), and the challenge in it. Raises Refused, Throttled."""
+    half = _half(secret)
+    user_id = half.user_id
+    backoff.take([backoff.asking_passkeys(half.digest)])
+    return passkeys.offer_use(user_id)
 
 
 def by_passkey(secret: str, challenge: str, answer: str) -> str:
@@ -65,12 +69,24 @@ def by_passkey(secret: str, challenge: str, answer: str) -> str:
         raise
 
 
-def sign_in(challenge: str, answer: str, *, seat: Seat = NOWHERE) -> str:
-    """A whole session's secret for a passkey alone, without any password. Raises Invalid."""
+def offer_sign_in(network: str) -> tuple[str, str]:
+    """The same for a passkey of anybody. Raises Refused, and Throttled after many."""
+    backoff.take([backoff.passkeys(network)])
+    return passkeys.offer_use()
+
+
+def sign_in(challenge: str, answer: str, network: str, *, seat: Seat = NOWHERE) -> str:
+    """A whole session's secret for a passkey alone, without any password.
+
+    Raises Invalid, and Throttled after many of this network.
+    """
+    counter = backoff.passkeys(network)
+    backoff.take([counter])
     passkeys.take(challenge)
     try:
         with transaction() as session:
             passkey = passkeys.use(session, challenge, answer)
+            backoff.forgive([counter, counter])  # the question and the answer
             return sessions.add(session, passkey.user, second_factor=Kind.PASSKEY, seat=seat)
     except Invalid:
         _record_failure()

@@ -43,11 +43,13 @@ def add(
     user: User,
     *,
     second_factor: factors.Kind | None = None,
+    shown_at: datetime | None = None,
     seat: Seat = NOWHERE,
 ) -> str:
     """A new session of the user in the transaction under way; its secret, for the cookie.
 
     Without a second factor it opens nothing yet for a user who has one.
+    `shown_at`: when one was shown in this browser's session that the new one follows.
     """
     secret, now = tokens.new_code(), clock.now()
     session.add(
@@ -57,12 +59,12 @@ def add(
             created_at=now,
             seen_at=now,
             confirmed_at=now,
-            second_factor_at=now if second_factor else None,
+            second_factor_at=now if second_factor else shown_at,
             browser=seat.browser,
             network=seat.network,
         )
     )
-    whole = second_factor is not None or not factors.has_any(user.id)
+    whole = bool(second_factor or shown_at) or not factors.has_any(user.id)
     action = Action.SIGNED_IN if whole else Action.PASSWORD_SHOWN
     detail = {"second_factor": second_factor.value} if second_factor else {}
     record(session, access.actor_for(user), action, f"user:{user.id}", **detail)
@@ -76,6 +78,12 @@ def signed_in(secret: str) -> User | None:
     """
     found = _alive(secret)
     return None if found is None or _is_half(found) else found.user
+
+
+def second_factor_at(secret: str) -> datetime | None:
+    """When a second factor was shown in this session, if it is not over."""
+    found = _alive(secret)
+    return found.second_factor_at if found else None
 
 
 def half(secret: str) -> Session | None:

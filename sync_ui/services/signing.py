@@ -1,6 +1,7 @@
 """Signing in with a password, and showing it again."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from sqlalchemy import select
 
@@ -20,12 +21,14 @@ def sign_in(
     network: str,
     *,
     devices: Mapping[int, str] = NO_DEVICES,
+    second_factor_at: datetime | None = None,
     seat: Seat = NOWHERE,
 ) -> str:
     """A new session's secret, for the cookie.
 
     `network`: what failures are counted by; `devices`: users who have signed in
-    on this browser, each with a word for the browser. Raises Invalid with the
+    on this browser, each with a word for the browser; `second_factor_at`: when one
+    was shown in a session of this user that the new one follows. Raises Invalid with the
     same sentence for an unknown user, a wrong password and a disabled user, and
     Throttled after too many tries.
     """
@@ -44,7 +47,7 @@ def sign_in(
         if again.disabled_at is not None or again.password_hash != password_hash:
             raise Invalid("Your sign-in was changed just now. Try again.")
         backoff.forgive(counters)
-        return sessions.add(session, again, seat=seat)
+        return sessions.add(session, again, shown_at=second_factor_at, seat=seat)
 
 
 def confirm(secret: str, password: str) -> None:

@@ -70,12 +70,14 @@ def account() -> View:
     if not form.validate_on_submit():
         return _account_page(form)
     email = current_user.email
+    second_factor_at = sessions.second_factor_at(current_user.id)
     try:
         accounts.change_own_password(signing.actor(), form.old.data, form.new.data)
     except SyncError as error:
         blame(form.old if "current" in error.sentence else form.new, error)
         return _account_page(form, error.status)
-    signing.sign_in(email, form.new.data, security.network())
+    new, network = form.new.data, security.network()
+    signing.sign_in(email, new, network, second_factor_at=second_factor_at)
     flash("Your password is changed. You are signed out everywhere else.")
     return redirect(url_for("accounts.account"))
 

@@ -89,7 +89,7 @@ def take_passkey() -> View:
 
 @blueprint.post("/passkey/options")
 def offer_sign_in() -> Response:
-    return answer_with(passkeys.offer_use())
+    return answer_with(second_step.offer_sign_in(security.network()))
 
 
 @blueprint.post("/passkey")
@@ -98,7 +98,8 @@ def sign_in() -> View:
     form, challenge = PasskeyForm(), session.pop(CHALLENGE, "")
     try:
         answer = form.answer.data or ""
-        signing.keep(second_step.sign_in(challenge, answer, seat=security.seat()))
+        secret = second_step.sign_in(challenge, answer, security.network(), seat=security.seat())
+        signing.keep(secret)
     except SyncError as error:
         return sign_in_page(SignInForm(formdata=None), error.status, error.sentence)
     return go_on()

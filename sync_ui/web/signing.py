@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -48,13 +49,20 @@ def init_app(app: Flask) -> None:
     app.after_request(devices.remember)
 
 
-def sign_in(email: str, password: str, network: str) -> None:
+def sign_in(
+    email: str, password: str, network: str, *, second_factor_at: datetime | None = None
+) -> None:
     """Raises Invalid or Throttled; otherwise this browser has a new session.
 
-    A half one, if the user has a second factor; see `half`.
+    A half one, if the user has a second factor and has not shown it; see `half`.
     """
     secret = signing_service.sign_in(
-        email, password, network, devices=devices.known(), seat=security.seat()
+        email,
+        password,
+        network,
+        devices=devices.known(),
+        second_factor_at=second_factor_at,
+        seat=security.seat(),
     )
     keep(secret)
 

@@ -9,10 +9,11 @@ from threading import Barrier, Thread
 import pytest
 from cryptography.exceptions import InvalidTag
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from sync_ui.errors import Conflict, Invalid, Refused, SyncError, Throttled
 from sync_ui.models import (
+    AuditEntry,
     Authenticator,
     RecoveryCode,
     db,
@@ -211,6 +212,31 @@ def test_a_recovery_code_works_once_however_it_is_typed(practice: Practice, now:
 
     assert taken == [True, False, True]
     assert factors.held(number_of(practice.unlu)).codes_left == 8
+
+
+@pytest.mark.bar("A6", "A7")
+def test_wrong_recovery_codes_are_slowed_down_and_record_nothing_more(
+    practice: Practice, now: Clock
+) -> None:
+    _, codes = with_app(practice.unlu, now)
+    half = half_session()
+    for _ in range(10):
+        assert not _is_taken(half, "no such code")
+    before = _entries()
+
+    for code in ("no such code", codes[0]):
+        with pytest.raises(Throttled):
+            second_step.by_code(half, code)
+
+    assert _entries() == before
+    assert opens(second_step.by_code(half_session(), codes[0]))
+    now.move(seconds=1)
+    assert opens(second_step.by_code(half, codes[1]))
+
+
+def _entries() -> int:
+    db.session.rollback()
+    return db.session.scalar(select(func.count(AuditEntry.id))) or 0
 
 
 @pytest.mark.bar("A7")

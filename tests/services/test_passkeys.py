@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy import func, select
 
 from sync_ui.config import Config
-from sync_ui.errors import Conflict, Invalid
+from sync_ui.errors import Conflict, Invalid, Throttled
 from sync_ui.models import (
+    AuditEntry,
+    Challenge,
     Session,
     db,
 )
@@ -23,6 +25,7 @@ from sync_ui.services import (
 from sync_ui.services.audit import Action
 from tests.practice import Clock, Practice
 from tests.second_factors import (
+    NETWORK,
     add_passkey,
     alone,
     by_passkey,
@@ -137,7 +140,7 @@ def test_no_other_answer_than_the_passkeys_own_signs_in(
     options, challenge = passkeys.offer_use()
 
     with pytest.raises(Invalid) as caught:
-        second_step.sign_in(challenge, attempt(key, options))
+        second_step.sign_in(challenge, attempt(key, options), NETWORK)
 
     assert caught.value.sentence == passkeys.NOT_TAKEN
     assert _sessions() == count
@@ -159,14 +162,14 @@ def test_a_challenge_is_answered_once_and_within_five_minutes(
     now.move(minutes=5)
     answer = key.use(options)
 
-    assert opens(second_step.sign_in(challenge, answer))
+    assert opens(second_step.sign_in(challenge, answer, NETWORK))
     with pytest.raises(Invalid):
-        second_step.sign_in(challenge, answer)
+        second_step.sign_in(challenge, answer, NETWORK)
     now.move(seconds=1)
     with pytest.raises(Invalid):
-        second_step.sign_in(late, key.use(late_options))
+        second_step.sign_in(late, key.use(late_options), NETWORK)
     with pytest.raises(Invalid):
-        second_step.sign_in("", key.use(late_options))
+        second_step.sign_in("", key.use(late_options), NETWORK)
 
 
 @pytest.mark.bar("A7")
@@ -174,10 +177,64 @@ def test_a_challenge_is_spent_by_a_wrong_answer_too(practice: Practice) -> None:
     key = with_passkey(practice.unlu)
     options, challenge = passkeys.offer_use()
     with pytest.raises(Invalid):
-        second_step.sign_in(challenge, "{}")
+        second_step.sign_in(challenge, "{}", NETWORK)
 
     with pytest.raises(Invalid, match="no longer open"):
-        second_step.sign_in(challenge, key.use(options))
+        second_step.sign_in(challenge, key.use(options), NETWORK)
+
+
+@pytest.mark.bar("A6", "A7")
+def test_strangers_leave_no_more_rows_than_their_network_is_allowed(
+    practice: Practice, now: Clock
+) -> None:
+    key = with_passkey(practice.unlu)
+    options, challenge = second_step.offer_sign_in(NETWORK)
+    for _ in range(14):
+        _, other = second_step.offer_sign_in(NETWORK)
+        with pytest.raises(Invalid):
+            second_step.sign_in(other, "{}", NETWORK)
+    second_step.offer_sign_in(NETWORK)
+    before = _rows()
+
+    for _ in range(5):
+        with pytest.raises(Throttled):
+            second_step.offer_sign_in(NETWORK)
+        with pytest.raises(Throttled):
+            second_step.sign_in(challenge, key.use(options), NETWORK)
+
+    assert _rows() == before
+    assert second_step.offer_sign_in("203.0.113.7")
+    now.move(minutes=3)
+    assert opens(alone(key))
+
+
+def _rows() -> list[int]:
+    db.session.rollback()
+    return [
+        db.session.scalar(select(func.count()).select_from(table)) or 0
+        for table in (AuditEntry, Challenge)
+    ]
+
+
+@pytest.mark.bar("A6")
+def test_who_signs_in_with_a_passkey_slows_nobody_down(practice: Practice) -> None:
+    key = with_passkey(practice.unlu)
+
+    assert [opens(alone(key)) for _ in range(40)] == [True] * 40
+
+
+@pytest.mark.bar("A6", "A7")
+def test_a_half_session_asks_for_passkeys_ten_times_and_a_new_one_anew(practice: Practice) -> None:
+    key, half = with_passkey(practice.unlu), half_session()
+    for _ in range(10):
+        second_step.offer_passkey(half)
+    before = _rows()
+
+    with pytest.raises(Throttled):
+        second_step.offer_passkey(half)
+
+    assert _rows() == before
+    assert opens(by_passkey(half_session(), key))
 
 
 @pytest.mark.bar("A7")
@@ -188,7 +245,7 @@ def test_a_challenge_answers_nothing_but_what_it_was_issued_for(practice: Practi
     with pytest.raises(Invalid):
         second_step.by_passkey(half, for_sign_in[1], key.use(for_sign_in[0]))
     with pytest.raises(Invalid):
-        second_step.sign_in(for_step[1], key.use(for_step[0]))
+        second_step.sign_in(for_step[1], key.use(for_step[0]), NETWORK)
 
     assert opens(second_step.by_passkey(half, for_step[1], key.use(for_step[0])))
 

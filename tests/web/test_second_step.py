@@ -220,6 +220,21 @@ def test_a_passkey_signs_in_without_a_password(app: Flask, practice: Practice) -
     assert status_with(app, planted) == 302
 
 
+@pytest.mark.bar("A6")
+def test_passkeys_of_a_network_that_asks_too_often_wait(app: Flask, practice: Practice) -> None:
+    browser = app.test_client()
+    headers = {"X-CSRFToken": csrf_token(browser, "/sign-in")}
+    asked = [
+        browser.post("/sign-in/passkey/options", headers=headers).status_code for _ in range(31)
+    ]
+
+    answered = send_passkey(browser, "/sign-in/passkey", "/sign-in", "{}")
+
+    assert asked == [200] * 30 + [429]
+    assert answered.status_code == 429
+    assert "Wait a few minutes and try again." in answered.text
+
+
 def _cookie_before(browser: FlaskClient) -> str:
     browser.get("/sign-in")
     return cookie_of(browser)
@@ -316,7 +331,7 @@ def test_the_host_that_is_asked_for_does_not_matter_to_passkeys(
 
 
 @pytest.mark.bar("A7")
-def test_whoever_changes_the_password_shows_the_second_factor_again(
+def test_whoever_changes_the_password_stays_in_here_and_shows_the_second_factor_elsewhere(
     app: Flask, practice: Practice, now: Clock
 ) -> None:
     secret, _ = with_app(practice.unlu, now)
@@ -325,8 +340,11 @@ def test_whoever_changes_the_password_shows_the_second_factor_again(
     new = "another quite long password"
     form = {"old": PASSWORD, "new": new, "again": new}
 
+    former = cookie_of(browser)
+
     browser.post("/account", data=form | {"csrf_token": csrf_token(browser, "/account")})
 
+    assert (browser.get("/calendar").status_code, status_with(app, former)) == (200, 302)
     assert factors.has_any(number_of(practice.unlu))
     answer = sign_in(app.test_client(), "unlu@example.com", new)
     assert answer.headers["Location"] == SECOND
