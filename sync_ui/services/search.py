@@ -19,7 +19,7 @@ from sync_ui.domain.event import GONE
 from sync_ui.domain.folding import folded, holds
 from sync_ui.domain.roles import Permission
 from sync_ui.models import Appointment, AppointmentClient, Calendar, Client, Clinician, db
-from sync_ui.services import access, clients, practice
+from sync_ui.services import access, clients, plans, practice
 from sync_ui.services.access import Actor
 from sync_ui.services.clients import Listed
 
@@ -126,6 +126,8 @@ class _Appointments:
     def find(self, text: str, limit: int) -> list[Hit]:
         today = self._now.astimezone(ZoneInfo(self._zone)).date()
         day, rest = days.typed(text, today, self._zone)
+        if day is not None and not plans.is_near(day):
+            return []
         texts = self._texts() if rest else set()
         meant = [self._meaning(word, texts) for word in rest.split()]
         if not all(meant):

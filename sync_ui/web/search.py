@@ -8,7 +8,7 @@ from flask import Blueprint, render_template, request, url_for
 
 from sync_ui.domain import days, folding
 from sync_ui.domain.roles import Permission
-from sync_ui.services import practice, search
+from sync_ui.services import plans, practice, search
 from sync_ui.services.search import Group, Hit
 from sync_ui.web import dates
 from sync_ui.web.signing import actor, guard
@@ -124,7 +124,7 @@ def _pages(text: str) -> Iterator[Found]:
     if not words or len("".join(words)) < 2:
         return
     day, _ = days.typed(folding.folded(text), dates.today(), dates.zone().key)
-    if day is not None:
+    if day is not None and plans.is_near(day):
         yield Found(f"Schedule of {dates.day(day)}", "", url_for("schedule.show", date=day))
     for label, endpoint, permission, more in PAGES:
         if actor().may(permission) and folding.holds(f"{label} {more}", words):

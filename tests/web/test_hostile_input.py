@@ -5,7 +5,9 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
+from sync_ui.domain.event import DisplayMode
 from sync_ui.services import links
+from sync_ui.services import practice as practices
 from tests.practice import Book, Practice, csrf_token
 
 BrowserOf = Callable[[str], FlaskClient]
@@ -137,6 +139,83 @@ def test_odd_fields_are_no_fault(ada: FlaskClient, path: str) -> None:
     ).status_code
 
     assert {what: status for what, status in answers.items() if status in FAULTS} == {}
+
+
+# Each page with a date, the call that takes it, and the rest of its form.
+DATES: dict[str, tuple[str, dict[str, str], tuple[str, ...]]] = {
+    "/settings/audit/export": ("/settings/audit", {}, ("first", "last")),
+    "/settings/holidays": (
+        "/settings/holidays",
+        {"name": "Winter", "first_day": "2026-12-24"},
+        ("first_day", "last_day"),
+    ),
+    "/export/schedule": (
+        "/export",
+        {"clinician": "1", "first": "2026-12-01", "last": "2026-12-31", "format": "csv"},
+        ("first", "last"),
+    ),
+    "/calendar/new": (
+        "/calendar/new",
+        APPOINTMENT | {"repeats": "daily", "every": "1", "all_day": "y"},
+        ("date", "last_date", "until"),
+    ),
+    "/calendar/1": (
+        "/calendar/1",
+        APPOINTMENT | {"repeats": "daily", "every": "1"},
+        ("date", "until"),
+    ),
+    "/calendar/1/move": ("/calendar/new", {"minutes": "50", "revision": "0"}, ("start",)),
+    "/calendars/2/links/1": (
+        "/calendars/2/sync",
+        {"label": "Phone", "mode": "busy", "telehealth": "none"},
+        ("last_day",),
+    ),
+}
+
+ENDS_OF_TIME = ("0001-01-01", "0001-01-02", "9999-12-30", "9999-12-31")
+
+
+@pytest.mark.bar("O10")
+@pytest.mark.parametrize("path", DATES)
+@pytest.mark.parametrize("zone", ["Pacific/Auckland", "America/New_York"])
+def test_the_ends_of_time_are_a_sentence(
+    ada: FlaskClient, practice: Practice, path: str, zone: str
+) -> None:
+    """Of each field alone, and of all at once: a day later or earlier there is none."""
+    links.create(practice.unlu, practice.unlus_calendar, "Phone", DisplayMode.BUSY)
+    practices.change(practice.ada, name="Riverside", zone=zone, days_back=30, months_ahead=6)
+    page, form, names = DATES[path]
+    token = csrf_token(ada, page)
+    answers = {}
+    for day in ENDS_OF_TIME:
+        for fields in (*((name,) for name in names), names):
+            data = form | dict.fromkeys(fields, day) | {"csrf_token": token}
+            answers[day, fields] = ada.post(path, data=data).status_code
+
+    assert {what: status for what, status in answers.items() if status in {404, *FAULTS}} == {}
+
+
+@pytest.mark.bar("O10")
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/settings/audit?first={0}&last={0}",
+        "/calendar?date={0}",
+        "/calendar?from={0}&view=agenda",
+        "/calendar/events?start={0}&end={0}",
+        "/calendar/events?start=2026-11-23&end={0}",
+        "/calendar/new?date={0}&start=23:59",
+        "/search?q={0}",
+    ],
+)
+@pytest.mark.parametrize("zone", ["Pacific/Auckland", "America/New_York"])
+def test_pages_of_the_ends_of_time_are_no_fault(
+    ada: FlaskClient, practice: Practice, path: str, zone: str
+) -> None:
+    practices.change(practice.ada, name="Riverside", zone=zone, days_back=30, months_ahead=6)
+    answers = {day: ada.get(path.format(day)).status_code for day in ENDS_OF_TIME}
+
+    assert {day: status for day, status in answers.items() if status in {404, *FAULTS}} == {}
 
 
 @pytest.mark.bar("O10")
