@@ -7,10 +7,12 @@ say that it is a backup and which key opens it.
 """
 
 import errno
+import glob
 import hashlib
 import json
 import os
 import re
+import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -29,7 +31,7 @@ from sync_ui.models import database, keys, migrations, moving
 
 FORMAT = 1
 NOTE = "backup_note"
-PARTIAL = ".part"
+PARTIAL = ".part-"  # and 16 random digits: the name of nobody else's file
 ENDING = ".backup"
 RESTORING = "sync.db.restoring"
 KEPT = "sync.db.before-restore-"
@@ -89,7 +91,9 @@ def make(source: Source, target: Path) -> Note:
     be written or read back.
     """
     refuse_to_overwrite(target)
-    partial = target.with_name(target.name + PARTIAL)
+    for left in leftovers(target.parent, glob.escape(target.name)):
+        left.unlink(missing_ok=True)
+    partial = target.with_name(f"{target.name}{PARTIAL}{secrets.token_hex(8)}")
     with _clearing(partial):
         try:
             _write(source, partial)
@@ -110,6 +114,21 @@ def refuse_to_overwrite(target: Path) -> None:
         raise Invalid("The folder for the backup does not exist.")
     if target.is_symlink() or (target.exists() and not is_backup(target)):
         raise Conflict("There is another kind of file in this place. Choose another name.")
+
+
+def leftovers(folder: Path, name: str) -> list[Path]:
+    """What a backup that was killed has left there; `name` is a pattern of its target's."""
+    return list(folder.glob(f"{name}{PARTIAL}{'[0-9a-f]' * 16}*"))
+
+
+def whose(path: Path, ring: Sequence[bytes]) -> str | None:
+    """The installation that a backup is of; None if none of the keys opens it."""
+    try:
+        _check_opens(path, key := key_of(path, ring))
+        with closing(_connect(path, key)) as connection:
+            return _read_note(connection).installation
+    except (Invalid, sqlcipher.Error, ValueError, KeyError, TypeError):
+        return None
 
 
 def is_backup(path: Path) -> bool:

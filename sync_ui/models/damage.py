@@ -26,6 +26,9 @@ FAULTY = (
 )
 CORRUPT = "malformed"
 
+# SQLITE_CORRUPT and SQLITE_NOTADB, which an encrypted page says that does not decrypt.
+_DAMAGE = {11, 26}
+
 # What SQLite and PostgreSQL say, and what it means for whoever wanted to save something.
 _SENTENCES = {
     "disk is full": FULL,
@@ -34,13 +37,23 @@ _SENTENCES = {
     "read-only": READ_ONLY,
     "disk I/O error": FAULTY,
     CORRUPT: DAMAGED,
+    "not a database": DAMAGED,
 }
 
 
 def sentence_for(error: DBAPIError) -> str | None:
     """What to tell people, if it is the disk or the file that is at fault."""
-    words = str(error.orig)
+    return DAMAGED if _is_damage(error.orig) else _told(str(error.orig))
+
+
+def _told(words: str) -> str | None:
     return next((told for found, told in _SENTENCES.items() if found in words), None)
+
+
+def _is_damage(error: BaseException | None) -> bool:
+    """Neither a lock nor a connection is the trouble: the file is."""
+    code = getattr(error, "sqlite_errorcode", 0)  # its lowest byte; more tells it closer
+    return code & 0xFF in _DAMAGE or _told(str(error)) == DAMAGED
 
 
 class Damage:
@@ -56,6 +69,11 @@ class Damage:
         with suppress(OSError):  # a disk that takes nothing needs no sign against changes
             self._path.touch(mode=0o600)
 
+    def notice(self, error: Exception) -> None:
+        """As `note`, if that is what the error of a database tells."""
+        if isinstance(error, DBAPIError) and sentence_for(error) == DAMAGED:
+            self.note()
+
     def forget(self) -> None:
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
@@ -69,7 +87,9 @@ def is_whole(engine: Engine) -> bool:
         with engine.connect() as connection:
             broken = connection.execute(text("PRAGMA cipher_integrity_check")).all()
             return not broken and connection.scalar(text("PRAGMA quick_check")) == "ok"
-    except OperationalError:
-        raise
+    except OperationalError as error:
+        if sentence_for(error) != DAMAGED:
+            raise
+        return False
     except DatabaseError:
         return False

@@ -237,8 +237,7 @@ def _nobody() -> None:
 def _translated(error: DBAPIError) -> Exception:
     """What is the disk's fault, or the file's, is said in a sentence."""
     told = sentence_for(error)
-    if told == DAMAGED:
-        current_app.extensions["installation"].damage.note()
+    current_app.extensions["installation"].damage.notice(error)
     return error if told is None else Unavailable(told)
 
 

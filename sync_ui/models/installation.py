@@ -1,5 +1,6 @@
 """One installation: its settings, keys, database and journal, made ready to serve."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from flask import Flask, current_app
 from sqlalchemy import Engine, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from sync_ui import clock
@@ -16,13 +18,29 @@ from sync_ui.config import Config
 from sync_ui.domain import disks
 from sync_ui.errors import CannotStart, SyncError, Unavailable
 from sync_ui.models import copying, database, keys, migrations
-from sync_ui.models.damage import Damage
+from sync_ui.models.damage import DAMAGED, Damage, sentence_for
 from sync_ui.models.head import Head
 from sync_ui.models.journal import Journal
 from sync_ui.models.keys import KeyFiles, Keys
 from sync_ui.models.practice import KeyCheck
 
 JOURNAL = "revoked.log"
+
+TAKEN = (
+    "another server is using this data directory. Stop it first, "
+    "or choose another directory with SYNC_DATA_DIR."
+)
+LOST = (
+    "the database is missing or empty, but there are traces of one ({traces}). Put it back, or "
+    "restore a backup with `flask restore FILE` and start again. To begin anew with an empty "
+    "practice, choose another directory with SYNC_DATA_DIR."
+)
+BROKEN = (
+    "the database is damaged so far that it cannot be served. Restore a backup with "
+    "`flask restore FILE`; what is there now is kept beside it."
+)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +90,10 @@ def prepare(config: Config) -> Installation:
             _copy_before_upgrade(config, engine, found)
             migrations.upgrade(engine)
             _check_keys(engine, found)
+        except DBAPIError as error:
+            if sentence_for(error) != DAMAGED:
+                raise
+            raise CannotStart(BROKEN) from None
         finally:
             engine.dispose()
     # Open connections know one key of the file; it is changed while nobody serves.
@@ -140,13 +162,15 @@ def _journal(path: Path) -> Journal:
 def hold_alone(config: Config) -> Iterator[None]:
     """Keep every server and every command away. Raises CannotStart."""
     data_dir = make_directory(config)
-    with hold(data_dir), preparing(data_dir):
+    stop = "a server is using this data directory. Stop it first, and start it again afterwards."
+    with hold(data_dir, otherwise=stop), preparing(data_dir):
         yield
 
 
 def lend(app: Flask, config: Config) -> Installation:
     """For a command that mends an installation: its keys and journal, without its database."""
     data_dir = config.data_dir
+    keys.renew_secret(data_dir)
     key_files = KeyFiles(data_dir, keys.load(data_dir))
     head = Head(data_dir / "audit.head")
     journal = _journal(data_dir / JOURNAL)
@@ -156,16 +180,13 @@ def lend(app: Flask, config: Config) -> Installation:
 
 
 @contextmanager
-def hold(data_dir: Path, seconds_to_wait: float = 0) -> Iterator[None]:
+def hold(data_dir: Path, seconds_to_wait: float = 0, *, otherwise: str = TAKEN) -> Iterator[None]:
     """Keep every other server away from the data directory. Raises CannotStart."""
     lock = FileLock(data_dir / "server.lock")
     try:
         lock.acquire(timeout=seconds_to_wait)
     except Timeout:
-        raise CannotStart(
-            "another server is using this data directory. Stop it first, "
-            "or choose another directory with SYNC_DATA_DIR."
-        ) from None
+        raise CannotStart(otherwise) from None
     try:
         yield
     finally:
@@ -196,15 +217,31 @@ def make_directory(config: Config) -> Path:
 
 def _keys(config: Config) -> Keys:
     if _has_data(config):
+        keys.renew_secret(config.data_dir)
         return keys.load(config.data_dir)
+    if traces := _traces(config):
+        raise CannotStart(LOST.format(traces=", ".join(traces)))
+    if config.database_url is None:
+        database.sqlite_path(config.data_dir).touch(mode=0o600)
     return keys.create(config.data_dir)
+
+
+def _traces(config: Config) -> list[str]:
+    """What tells that there was an installation here, whose loss must not look like a start."""
+    head = Head(config.data_dir / "audit.head").read()
+    journal = config.data_dir / JOURNAL
+    found = {
+        "audit.head": head is not None and head.number > 0,
+        JOURNAL: journal.is_file() and journal.stat().st_size > 0,
+        "backups": any(config.backups.glob(f"*{copying.ENDING}")),
+    }
+    return [name for name, is_there in found.items() if is_there]
 
 
 def _has_data(config: Config) -> bool:
     if config.database_url is None:
         path = database.sqlite_path(config.data_dir)
-        path.touch(mode=0o600)
-        return path.stat().st_size > 0
+        return path.exists() and path.stat().st_size > 0
     engine = database.make_engine(config.data_dir, config.database_url, b"")
     try:
         return migrations.exists(engine)
@@ -253,6 +290,8 @@ def _check_keys(engine: Engine, found: Keys) -> None:
             if name not in stored:
                 current = keys.fingerprint(name, found.ring(name)[0])
                 session.add(KeyCheck(name=name, fingerprint=current))
+            elif name == "secret":
+                _tell_of_another_secret(stored[name], found)
             elif not _is_known(stored[name], found, name, engine.dialect.name):
                 raise CannotStart(
                     f"{name}.key is the key of another installation. Put the right one back from "
@@ -260,6 +299,12 @@ def _check_keys(engine: Engine, found: Keys) -> None:
                     "`flask keys enter --older`."
                 )
         session.commit()
+
+
+def _tell_of_another_secret(stored: str, found: Keys) -> None:
+    """Nothing is sealed with it: cookies end, and `services.keys.finish` notes the new one."""
+    if stored not in {keys.fingerprint("secret", key) for key in found.ring("secret")}:
+        log.warning("secret.key is another one than before: everybody has to sign in again.")
 
 
 def _is_known(stored: str, found: Keys, name: str, dialect: str) -> bool:

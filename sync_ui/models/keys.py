@@ -5,7 +5,8 @@ Each file is in the data directory with mode 0600 and holds 256 random bits as
 those that came before it, as long as older backups, or a rotation that was cut
 short, need them. Keys are made together with the database and never by
 themselves afterwards: a database without its keys refuses to start rather than
-go on with new ones.
+go on with new ones. Only `secret.key`, with which nothing is sealed, is: it is
+made anew, and everybody signs in again.
 """
 
 import hashlib
@@ -114,6 +115,18 @@ def create(data_dir: Path) -> Keys:
     return load(data_dir)
 
 
+def renew_secret(data_dir: Path) -> None:
+    """A lost `secret.key` is made anew beside the others: all it costs is that people sign in."""
+    lost = [name for name in NAMES if not path_of(data_dir, name).exists()]
+    if lost != ["secret"]:
+        return
+    try:
+        write(data_dir, "secret", (make(),))
+        log.warning("secret.key was missing. A new one was made; everybody has to sign in again.")
+    except OSError as error:
+        log.error("A new secret.key cannot be written: %s", type(error).__name__)
+
+
 def make() -> bytes:
     return secrets.token_bytes(DIGITS // 2)
 
@@ -137,7 +150,13 @@ def ring(data_dir: Path, name: str) -> tuple[bytes, ...]:
             f"the key file {path.name} cannot be read. Give it back to the user that runs the "
             "server, or put it back from your recovery copy."
         ) from None
-    if not text or len(text) % DIGITS or any(d not in "0123456789abcdef" for d in text.lower()):
+    if name == "secret" and _is_damaged(text):
+        raise CannotStart(
+            f"the key file {path.name} is damaged. Remove it: a new one is made at the next start, "
+            "and everybody signs in again; nothing else was protected by it. Or put it back from "
+            "your recovery copy."
+        )
+    if _is_damaged(text):
         raise CannotStart(
             f"the key file {path.name} is damaged: it must hold {DIGITS} hexadecimal digits. "
             "Put it back from your recovery copy, or remove it and type in the recovery sheet "
@@ -145,6 +164,10 @@ def ring(data_dir: Path, name: str) -> tuple[bytes, ...]:
         )
     keys = (bytes.fromhex(text[at : at + DIGITS]) for at in range(0, len(text), DIGITS))
     return tuple(dict.fromkeys(keys))
+
+
+def _is_damaged(text: str) -> bool:
+    return not text or len(text) % DIGITS > 0 or not set(text.lower()) <= set("0123456789abcdef")
 
 
 def write(data_dir: Path, name: str, keys: tuple[bytes, ...]) -> None:
@@ -156,12 +179,17 @@ def write(data_dir: Path, name: str, keys: tuple[bytes, ...]) -> None:
     new = path.with_suffix(".key.new")
     with suppress(FileNotFoundError):
         new.unlink()  # left by a crash, perhaps cut short
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.writelines(f"{key.hex()}\n" for key in dict.fromkeys(keys))
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    try:
+        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.writelines(f"{key.hex()}\n" for key in dict.fromkeys(keys))
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise
     directory = os.open(data_dir, os.O_RDONLY)
     try:
         os.fsync(directory)  # or the old name comes back after a power cut

@@ -15,7 +15,7 @@ from sync_ui import clock
 from sync_ui.domain import backups as rules
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import Conflict, NotFound, SyncError, Unavailable
-from sync_ui.models import Backup, BackupKind, copying, db, transaction
+from sync_ui.models import Backup, BackupKind, Calendar, copying, db, transaction
 from sync_ui.models import installation as installations
 from sync_ui.models.database import sqlite_path
 from sync_ui.models.installation import current
@@ -39,16 +39,26 @@ class Made:
 def make(actor: Actor) -> Backup:
     """A backup more stands in the folder of backups, read back whole.
 
-    Raises Unavailable, Conflict while another one is made, Refused.
+    Raises Unavailable, Conflict while another one is made or before there is a practice, Refused.
     """
     access.require(actor, Permission.SETTINGS)
+    _require_practice()
     return _make(actor, BackupKind.BY_HAND, _new_path())
 
 
 def write(actor: Actor, path: Path) -> Backup:
-    """The same in a place of one's own choice. Raises Conflict for another kind of file there."""
+    """The same in a place of one's own choice, where a former one of ours may stand.
+
+    Raises Conflict for whatever else stands there.
+    """
     access.require(actor, Permission.SETTINGS)
+    _require_practice()
     copying.refuse_to_overwrite(path)
+    if path.exists() and copying.whose(path, current().keys.ring("database")) != _ours():
+        raise Conflict(
+            "The backup in this place is of another installation, or opens with none of the keys "
+            "that are here. Nothing was changed; choose another name."
+        )
     return _make(actor, BackupKind.BY_HAND, path)
 
 
@@ -131,6 +141,18 @@ def finding() -> tuple[bool, str]:
     return not is_too_old(), words
 
 
+def _require_practice() -> None:
+    """A backup of nothing must not look like one of something."""
+    if not practice.is_set_up():
+        raise Conflict("There is nothing to back up yet: the practice is not set up.")
+
+
+def _ours() -> str:
+    """What our own backups say that they are of."""
+    uid = select(Calendar.uid).where(Calendar.clinician_id.is_(None)).order_by(Calendar.id)
+    return copying.installation_of(db.session.scalars(uid).first() or "")
+
+
 def _is_due() -> bool:
     if not practice.is_set_up():
         return False
@@ -183,7 +205,7 @@ def _alone() -> Iterator[None]:
     except Timeout:
         raise Conflict("Another backup is being made. Try again in a minute.") from None
     try:
-        for left in current().config.backups.glob(f"*{copying.ENDING}{copying.PARTIAL}*"):
+        for left in copying.leftovers(current().config.backups, f"*{copying.ENDING}"):
             left.unlink(missing_ok=True)
         yield
     finally:

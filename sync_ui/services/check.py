@@ -1,5 +1,7 @@
 """The health of an installation, in sentences."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -9,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sync_ui import clock, config
 from sync_ui.domain.reach import WHO
 from sync_ui.domain.reach import Finding as Outside
-from sync_ui.errors import Unavailable
+from sync_ui.errors import SyncError, Unavailable
 from sync_ui.models import (
     AuditEntry,
     Connection,
@@ -39,38 +41,61 @@ class Finding:
 
 
 def findings() -> list[Finding]:
-    return [
-        _database(),
-        *_keys(),
-        _journal(),
-        _audit(),
-        _worker(),
-        Finding("backup", *backups.finding()),
-        _time_zones(),
-        _mail(),
-        _feeds(),
-        _connections(),
-        _second_factors(),
-        *_public_link(),
-        _disk(),
-        _clock(),
-        *_settings(),
-    ]
+    """What can be looked at is told, whatever else is out of order."""
+    looks: dict[str, Callable[[], list[Finding]]] = {
+        "database": lambda: [_database()],
+        "keys": _keys,
+        "journal": lambda: [_journal()],
+        "audit": lambda: [_audit()],
+        "worker": lambda: [_worker()],
+        "backup": lambda: [Finding("backup", *backups.finding())],
+        "time zones": lambda: [_time_zones()],
+        "mail": lambda: [_mail()],
+        "feeds": lambda: [_feeds()],
+        "connections": lambda: [_connections()],
+        "second factors": lambda: [_second_factors()],
+        "public address": _public_link,
+        "disk": lambda: [_disk()],
+        "clock": lambda: [_clock()],
+        "settings": _settings,
+    }
+    return [finding for subject, look in looks.items() for finding in _alone(subject, look)]
+
+
+def _alone(subject: str, look: Callable[[], list[Finding]]) -> list[Finding]:
+    """What it finds; that it fails is a finding, too, and no other one's trouble."""
+    try:
+        return look()
+    except (SQLAlchemyError, SyncError, OSError) as error:
+        current().damage.notice(error)
+        _let_go()
+        return [Finding(subject, False, "could not be looked at.")]
+
+
+def _let_go() -> None:
+    """Whatever the database has in hand, the next look begins anew, on another connection."""
+    with suppress(SQLAlchemyError):
+        db.session.rollback()
+    db.session.remove()
+    db.engine.dispose()
 
 
 def _database() -> Finding:
     try:
-        if not damage.look():
-            words = (
-                "damaged, and nothing is changed in it any more. Stop the server and put the "
-                "newest backup in its place: flask restore FILE."
-            )
-            return Finding("database", False, words)
-        entries = db.session.scalar(select(func.count(AuditEntry.id)))
-    except SQLAlchemyError:
-        db.session.rollback()
-        return Finding("database", False, "cannot be read.")
-    return Finding("database", True, f"whole ({db.engine.dialect.name}, {entries} audit entries).")
+        if damage.look():
+            entries = db.session.scalar(select(func.count(AuditEntry.id)))
+            words = f"whole ({db.engine.dialect.name}, {entries} audit entries)."
+            return Finding("database", True, words)
+    except SQLAlchemyError as error:
+        current().damage.notice(error)
+        _let_go()
+        if not damage.is_known():
+            return Finding("database", False, "cannot be read.")
+    words = (
+        "damaged, and nothing is changed in it any more. Stop the server and put the newest "
+        "backup in its place: flask restore FILE."
+    )
+    return Finding("database", False, words)
 
 
 def _keys() -> list[Finding]:

@@ -146,6 +146,7 @@ class Feeds:
         with app.app_context():
             self._lookup = Lookup(db.engine, _LOOK_UP)
             self._journal = current().journal
+            self._damage = current().damage
 
     def read(self, token: str, asked: Asked) -> Answer:
         """What the holder of this token gets to see now. Raises NotFound, Unavailable."""
@@ -155,6 +156,7 @@ class Feeds:
             return self._at_hand(digest, asked, now) or self._look_closer(digest, asked, now)
         except SQLAlchemyError as error:
             log.error("A feed could not be made: %s", type(error).__name__)
+            self._damage.notice(error)
             return self._last_good(digest, asked, now)
 
     def _at_hand(self, digest: str, asked: Asked, now: datetime) -> Answer | None:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sync_ui import clock
 from sync_ui.models import AuditEntry, Backup, Connection, Practice, db
+from sync_ui.models.installation import current
 from sync_ui.services import damage, host, trail
 from sync_ui.services.sync import WORKED_ON
 
@@ -51,9 +52,11 @@ def health() -> Health:
     try:
         db.session.scalar(select(Practice.id))
         return Health((_database(), *alone, _clock(), _backup(), _sync(), _audit()))
-    except SQLAlchemyError:
+    except SQLAlchemyError as error:
+        current().damage.notice(error)
         db.session.rollback()
-        return Health((Part("database", "out of order", Level.ERROR), *alone))
+        word = "damaged" if damage.is_known() else "out of order"
+        return Health((Part("database", word, Level.ERROR), *alone))
 
 
 def _database() -> Part:
@@ -67,6 +70,8 @@ def _disk() -> Part:
         return Part("disk", "gone", Level.ERROR)
     if not found.writable:
         return Part("disk", "read-only", Level.DEGRADED)
+    if found.is_full:
+        return Part("disk", "full", Level.ERROR)
     return Part("disk", "nearly full", Level.DEGRADED) if found.is_short else Part("disk")
 
 

@@ -16,6 +16,9 @@ from sync_ui.models.installation import current
 LEAST_FREE = 200 * 1024 * 1024
 LEAST_SHARE = 0.05
 
+# Below it no change can be counted on.
+NOTHING = 1024 * 1024
+
 # The worker says once a minute that it lives; a large import may keep it from it for a while.
 SILENT_FOR = timedelta(minutes=5)
 
@@ -30,6 +33,10 @@ class Disk:
     free: int
     total: int
     writable: bool
+
+    @property
+    def is_full(self) -> bool:
+        return self.free < NOTHING
 
     @property
     def is_short(self) -> bool:

@@ -98,7 +98,7 @@ def rotate_database(actor: Actor) -> None:
 
 def _change_database(config: Config) -> None:
     data_dir = config.data_dir
-    with installation.hold(data_dir), installation.preparing(data_dir), keys.changing(data_dir):
+    with installation.hold_alone(config), keys.changing(data_dir):
         db.session.remove()
         db.engine.dispose()
         ring = keys.ring(data_dir, "database")
@@ -277,6 +277,8 @@ def _entered(config: Config, name: str, key: bytes, *, older: bool) -> tuple[byt
     file = keys.path_of(config.data_dir, name)
     if not file.exists():
         return (key,)
+    if name == "secret":
+        return ()  # another one does no harm, and no backup needs an older one
     ring = keys.ring(config.data_dir, name)
     if key in ring:
         return ()

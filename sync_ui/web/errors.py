@@ -21,6 +21,8 @@ from werkzeug.wrappers import Response
 from sync_ui import logs
 from sync_ui.errors import SyncError
 from sync_ui.models import db
+from sync_ui.models.damage import sentence_for
+from sync_ui.models.installation import current
 
 AGAIN = "Go back, load the page again and try once more."
 
@@ -89,7 +91,9 @@ def _database(error: DBAPIError | PoolTimeoutError) -> Answer:
     kind = type(error.orig if isinstance(error, DBAPIError) else error).__name__
     log.error("Database error: %s at %s", kind, request.endpoint)
     _let_go()
-    return _answer(503, SENTENCES[503])
+    current().damage.notice(error)
+    told = sentence_for(error) if isinstance(error, DBAPIError) else None
+    return _answer(503, told or SENTENCES[503])
 
 
 def _unknown(error: Exception) -> Answer:

@@ -261,7 +261,6 @@ def damage(path: Path, how: str) -> None:
             "the database does not open with the key in database.key",
         ),
         ("check", "token", "another's", "token.key is the key of another installation"),
-        ("serve", "secret", "another's", "secret.key is the key of another installation"),
     ],
 )
 def test_a_wrong_key_file_is_one_sentence_that_says_what_to_do(

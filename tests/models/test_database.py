@@ -8,12 +8,18 @@ from flask import Flask
 from sqlalchemy import select, text
 
 from sync_ui.config import Config
+from sync_ui.domain import key_sheet
 from sync_ui.errors import CannotStart, Unavailable
-from sync_ui.models import Practice, db, transaction
+from sync_ui.models import Practice, db, keys, transaction
 from sync_ui.models.database import OLDEST_SQLITE, refuse_old_sqlite
-from sync_ui.models.installation import hold, prepare
+from sync_ui.models.installation import hold, hold_alone, lend, prepare
+from sync_ui.services import backups
+from sync_ui.services import keys as key_service
 from sync_ui.services import practice as practices
+from sync_ui.services import restore as restoring
+from sync_ui.services.access import COMMAND
 from tests.practice import Practice as People
+from tests.practice import running
 
 
 @pytest.mark.bar("D1")
@@ -105,8 +111,15 @@ def test_a_second_start_finds_everything_as_it_was(config: Config) -> None:
 
 
 @pytest.mark.bar("L6", "O6")
-@pytest.mark.parametrize("name", ["database.key", "token.key", "secret.key"])
-@pytest.mark.parametrize("content", [None, "", "abc", "g" * 64, "ab" * 31])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (name, content)
+        for name in ("database.key", "token.key", "secret.key")
+        for content in (None, "", "abc", "g" * 64, "ab" * 31)
+        if (name, content) != ("secret.key", None)
+    ],
+)
 def test_a_missing_short_or_damaged_key_refuses_to_start(
     config: Config, name: str, content: str | None
 ) -> None:
@@ -122,8 +135,83 @@ def test_a_missing_short_or_damaged_key_refuses_to_start(
     assert path.exists() == (content is not None)
 
 
+@pytest.mark.bar("L6", "O6")
+def test_a_secret_that_is_lost_is_made_anew_since_nothing_is_sealed_with_it(
+    config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = prepare(config).keys
+    path = config.data_dir / "secret.key"
+    path.unlink()
+
+    after = prepare(config).keys
+
+    assert (after.database, after.token) == (before.database, before.token)
+    assert after.secret != before.secret
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert "secret.key was missing" in caplog.text
+    (config.data_dir / "token.key").unlink()
+    path.unlink()
+    with pytest.raises(CannotStart, match=r"token\.key is missing"):
+        prepare(config)
+    assert not path.exists()
+
+
+def lose_database(config: Config, how: str) -> None:
+    db.session.remove()
+    db.engine.dispose()
+    path = config.data_dir / "sync.db"
+    path.unlink()
+    if how == "empty":
+        path.touch()
+
+
+@pytest.mark.bar("B3", "D5", "O6")
+@pytest.mark.parametrize("how", ["missing", "empty"])
+@pytest.mark.parametrize("trace", ["audit.head", "revoked.log", "backups"])
+def test_a_lost_database_is_never_taken_for_an_empty_practice(
+    app: Flask, config: Config, how: str, trace: str
+) -> None:
+    lose_database(config, how)
+    prepare(config)  # without a trace it is a first start
+    lose_database(config, how)
+    path = config.data_dir / trace
+    if trace == "backups":
+        path.mkdir()
+        (path / "sync-20261123T170000Z.backup").write_bytes(b"SyncBkp1")
+    else:
+        path.write_text({"audit.head": f"7 {'ab' * 32}\n", "revoked.log": "dead\n"}[trace])
+
+    with pytest.raises(CannotStart, match=f"the database is missing or empty.*{trace}.*restore"):
+        prepare(config)
+
+    assert (config.data_dir / "sync.db").exists() == (how == "empty")
+
+
+@pytest.mark.bar("B3")
+def test_a_lost_database_is_restored_with_the_keys_that_are_there(
+    config: Config, practice: People, tmp_path: Path
+) -> None:
+    backups.write(COMMAND, tmp_path / "a.backup")
+    sheet = [
+        str(line)
+        for name in keys.NAMES
+        for line in key_sheet.lines(name, keys.ring(config.data_dir, name)[0])
+    ]
+    lose_database(config, "missing")
+    (config.data_dir / "database.key").unlink()
+    with pytest.raises(CannotStart):
+        prepare(config)
+
+    key_service.enter(config, sheet)
+    with hold_alone(config):
+        restoring.restore(lend(Flask("mending"), config), tmp_path / "a.backup")
+
+    for _ in running(config):
+        assert practices.is_set_up()
+
+
 @pytest.mark.bar("L6", "D5")
-@pytest.mark.parametrize("name", ["database.key", "token.key", "secret.key"])
+@pytest.mark.parametrize("name", ["database.key", "token.key"])
 def test_the_key_of_another_installation_refuses_to_start(config: Config, name: str) -> None:
     """SECURITY L6."""
     (config.data_dir / name).write_text("ab" * 32)
@@ -147,6 +235,15 @@ def test_a_second_server_on_the_same_directory_is_refused(config: Config) -> Non
 
     with hold(config.data_dir):
         pass
+
+
+@pytest.mark.bar("D8", "O6")
+def test_whoever_mends_is_told_to_stop_the_server_and_not_to_go_elsewhere(config: Config) -> None:
+    with hold(config.data_dir), pytest.raises(CannotStart) as refused, hold_alone(config):
+        pass
+
+    assert "Stop it first" in str(refused.value)
+    assert "SYNC_DATA_DIR" not in str(refused.value)
 
 
 @pytest.mark.bar("B5")

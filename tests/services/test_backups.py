@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from sync_ui.errors import Conflict, Invalid, NotFound, Refused, Unavailable
-from sync_ui.models import AuditEntry, Backup, copying, db
+from sync_ui.models import AuditEntry, Backup, Calendar, copying, db, transaction
 from sync_ui.models.installation import current
-from sync_ui.services import backups
+from sync_ui.services import backups, keys
 from sync_ui.services.access import COMMAND
 from tests.practice import Clock, Practice
 
@@ -192,12 +192,60 @@ def test_a_full_disk_leaves_nothing_behind(practice: Practice, tmp_path: Path) -
 
 def test_what_a_killed_backup_left_behind_is_gone_after_the_next(practice: Practice) -> None:
     backups.make(practice.ada)
-    left = current().config.backups / f"sync-2026.backup{copying.PARTIAL}"
+    left = current().config.backups / f"sync-2026.backup{copying.PARTIAL}{'0a' * 8}"
     left.write_bytes(b"half")
 
     backups.make(practice.ada)
 
     assert not left.exists()
+
+
+def test_a_file_that_is_named_like_half_a_backup_stays_its_owners(
+    practice: Practice, tmp_path: Path
+) -> None:
+    own, elsewhere = current().config.backups / "a.backup.part", tmp_path / "a.backup.part"
+    backups.make(practice.ada)
+    for path in (own, elsewhere):
+        path.write_text("Dear Ada")
+
+    backups.write(COMMAND, tmp_path / "a.backup")
+    backups.make(practice.ada)
+
+    assert [path.read_text() for path in (own, elsewhere)] == ["Dear Ada", "Dear Ada"]
+    assert sorted(path.name for path in tmp_path.glob("a.*")) == ["a.backup", "a.backup.part"]
+
+
+def test_the_backup_of_another_installation_is_never_overwritten(
+    practice: Practice, tmp_path: Path
+) -> None:
+    """Another's keys, the same keys with another practice, and keys that were rotated."""
+    path = tmp_path / "a.backup"
+    backups.write(COMMAND, path)
+    keys.rotate_database(COMMAND)
+    backups.write(COMMAND, path)  # that of the older key is our own, too
+
+    with transaction() as session:
+        session.execute(
+            update(Calendar).where(Calendar.clinician_id.is_(None)).values(uid="another's")
+        )
+    ours = path.read_bytes()
+    with pytest.raises(Conflict, match="of another installation"):
+        backups.write(COMMAND, path)
+
+    foreign = b"SyncBkp1" + bytes(8) + ours[16:]
+    (tmp_path / "foreign.backup").write_bytes(foreign)
+    with pytest.raises(Conflict, match="opens with none of the keys"):
+        backups.write(COMMAND, tmp_path / "foreign.backup")
+    assert (path.read_bytes(), (tmp_path / "foreign.backup").read_bytes()) == (ours, foreign)
+
+
+def test_before_there_is_a_practice_nothing_is_backed_up(app: Flask, tmp_path: Path) -> None:
+    with pytest.raises(Conflict, match="not set up"):
+        backups.write(COMMAND, tmp_path / "a.backup")
+    with pytest.raises(Conflict, match="not set up"):
+        backups.make(COMMAND)
+
+    assert list(tmp_path.glob("*.backup")) == []
 
 
 def test_a_file_that_was_carried_away_is_not_handed_over(practice: Practice) -> None:

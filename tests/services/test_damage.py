@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sync_ui.config import Config
 from sync_ui.domain.event import DisplayMode
 from sync_ui.errors import CannotStart, Unavailable
-from sync_ui.models import Appointment, db, installation, transaction
+from sync_ui.models import Appointment, AuditEntry, Client, Row, db, installation, transaction
 from sync_ui.services import check, damage, links, upkeep
 from sync_ui.services import practice as practices
 from tests.practice import Book, Clock, Practice, running, token_of
@@ -147,7 +147,7 @@ def test_a_damaged_first_page_refuses_to_start(config: Config, practice: Practic
 def test_damage_met_while_writing_is_remembered(
     config: Config, practice: Practice, damaged: str, book: Book
 ) -> None:
-    flip(config, _root_of_appointments() - 1)
+    flip(config, _root_of(Appointment) - 1)
     assert not damage.is_known()
 
     with pytest.raises(Unavailable, match="The database is damaged"):
@@ -156,10 +156,50 @@ def test_damage_met_while_writing_is_remembered(
     assert damage.is_known()
 
 
-def _root_of_appointments() -> int:
+@pytest.mark.bar("D5", "O8")
+def test_damage_met_while_reading_is_told_as_damage(
+    config: Config, practice: Practice, damaged: str, app: Flask, browser_of: BrowserOf
+) -> None:
+    browser = browser_of("ada@example.com")
+    assert browser.get("/clients").status_code == 200
+    flip(config, _root_of(Client) - 1)
+    db.session.remove()
+    db.engine.dispose()
+    assert not damage.is_known()
+
+    answer = browser.get("/clients")
+
+    assert answer.status_code == 503
+    assert "The database is damaged" in answer.text
+    assert damage.is_known()
+    health = app.test_client().get("/health")
+    assert (health.status_code, health.get_json()["database"]) == (503, "damaged")
+
+
+@pytest.mark.bar("D5", "O8")
+def test_whatever_of_a_badly_damaged_database_cannot_be_looked_at_is_told_beside_the_rest(
+    config: Config, practice: Practice
+) -> None:
+    """Every seventh page from the thirtieth on."""
+    subjects = [found.subject for found in check.findings()]
+    db.session.remove()
+    db.engine.dispose()
+    for page in range(30, pages(config), 7):
+        flip(config, page)
+    flip(config, _root_of(AuditEntry) - 1)
+
+    found = {finding.subject: finding for finding in check.findings()}
+
+    assert set(subjects) >= set(found) >= {"database", "disk", "database.key", "worker"}
+    assert (found["database"].ok, "flask restore FILE" in found["database"].words) == (False, True)
+    assert found["clock"].words == "could not be looked at."
+    assert found["disk"].ok
+
+
+def _root_of(table: type[Row]) -> int:
     with db.engine.connect() as connection:
         page: int = connection.exec_driver_sql(
-            f"SELECT rootpage FROM sqlite_master WHERE name = '{Appointment.__tablename__}'"
+            f"SELECT rootpage FROM sqlite_master WHERE name = '{table.__tablename__}'"
         ).scalar_one()
     db.engine.dispose()
     return page

@@ -1,5 +1,8 @@
 """Keys: rotated, forgotten, typed in, wrong."""
 
+import os
+import resource
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from sqlalchemy import LargeBinary, select
 
 from sync_ui import create_app
 from sync_ui.config import Config
+from sync_ui.domain import key_sheet
 from sync_ui.domain.event import DisplayMode
 from sync_ui.models import (
     AuditEntry,
@@ -182,6 +186,60 @@ def test_a_new_secret_signs_out_at_once_and_feeds_go_on(
     assert new != old
     with served.app_context():
         db.engine.dispose()
+
+
+@pytest.mark.bar("L6", "O6")
+def test_another_secret_signs_everybody_out_and_is_noted(
+    config: Config, practice: Practice, browser_of: BrowserOf
+) -> None:
+    cookie = browser_of("unlu@example.com").get_cookie("__Host-session")
+    assert cookie is not None
+    tokens = fill(practice)
+    keys.write(config.data_dir, "secret", (keys.make(),))  # as an older backup's, or another's
+
+    for app in running(config):
+        browser = app.test_client()
+        browser.set_cookie("__Host-session", cookie.value)
+        assert browser.get("/account").headers["Location"].startswith("/sign-in")
+        assert browser.get(f"/cal/{tokens[0]}/x.ics").status_code == 200
+        service.finish(COMMAND)
+        service.finish(COMMAND)
+        now = keys.fingerprint("secret", ring(config, "secret")[0])
+        assert db.session.get_one(KeyCheck, "secret").fingerprint == now
+    assert actions() == [("key.rotated", "key:secret")]
+
+
+@pytest.mark.bar("B3")
+def test_a_sheet_with_a_former_secret_brings_back_the_other_keys(
+    config: Config, practice: Practice
+) -> None:
+    sheet = [str(line) for n in NAMES for line in key_sheet.lines(n, ring(config, n)[0])]
+    service.rotate_secret(COMMAND)
+    [secret] = ring(config, "secret")
+    (config.data_dir / "token.key").unlink()
+
+    assert service.enter(config, sheet) == ["token.key"]
+    assert service.enter(config, sheet, older=True) == []
+    assert ring(config, "secret") == (secret,)
+
+
+def test_a_new_key_that_finds_no_room_leaves_no_file_behind(config: Config) -> None:
+    """The system's own limit of a file's size stands for a full disk."""
+    before = ring(config, "token")
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+        try:
+            keys.write(config.data_dir, "token", (keys.make(), *before))
+        except OSError:
+            os._exit(7)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 7
+    assert ring(config, "token") == before
+    assert not (config.data_dir / "token.key.new").exists()
 
 
 def test_the_key_of_backups_is_a_new_one(config: Config, practice: Practice) -> None:

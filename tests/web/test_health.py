@@ -79,6 +79,16 @@ def test_a_database_that_does_not_answer_is_an_error(app: Flask, practice: Pract
     assert heard(app) == told
 
 
+def test_a_full_disk_is_an_error(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = SimpleNamespace(free=host.NOTHING, total=host.LEAST_FREE)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert heard(app) == (200, {"status": "degraded", "disk": "nearly full"})
+
+    usage.free -= 1
+
+    assert heard(app) == (503, {"status": "error", "disk": "full"})
+
+
 @pytest.mark.parametrize(
     ("free", "total", "word"),
     [
