@@ -1,5 +1,7 @@
 """Users: who signs in, by what address and password, and with which role."""
 
+from dataclasses import dataclass
+
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Transaction
@@ -25,7 +27,25 @@ from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 from sync_ui.services.practice import checked_name, one_line
 
+STALE = (
+    "Somebody changed this user meanwhile. Below is what holds now; change it again if you like."
+)
+
 TAKEN = "There is a user with this e-mail address already."
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a page showed of a user before somebody changed it there."""
+
+    name: str
+    role: str
+    sees_clients: bool
+
+
+def shown(found: User) -> Shown:
+    """What a page shows of the user now."""
+    return Shown(found.name, found.role.value, found.clinician is not None)
 
 
 def create_user(
@@ -76,23 +96,32 @@ def add_user(session: Transaction, email: str, name: str, role: Role, password_h
 
 
 def change_user(
-    actor: Actor, user_id: int, *, name: str, role: Role, sees_clients: bool = False
+    actor: Actor,
+    user_id: int,
+    *,
+    name: str,
+    role: Role,
+    sees_clients: bool = False,
+    before: Shown | None = None,
 ) -> None:
     """The user has this name and role; another role ends their sessions.
 
-    Refuses to leave the practice without an administrator.
+    Refuses to leave the practice without an administrator. Raises Conflict if the
+    user is no longer as `before`: nobody gives back a role that was taken.
     """
     access.require(actor, Permission.PEOPLE)
     with transaction() as session:
         access.require_in(actor)
         found = user(user_id)
+        if before is not None and before != shown(found):
+            raise Conflict(STALE)
         if role is not Role.ADMINISTRATOR:
             _keep_an_administrator(found)
-        before = found.role
+        former = found.role
         found.name, found.role = checked_name(name), role
         if (role is Role.CLINICIAN or sees_clients) and found.clinician is None:
             people.add_clinician(session, found.name, found)
-        if found.role is not before:
+        if found.role is not former:
             sessions.end_all(session, user_id)
         offboarding.end_out_of_reach(session, found)
         record(session, actor, Action.USER_CHANGED, f"user:{user_id}", role=role.value)

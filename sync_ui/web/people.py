@@ -1,15 +1,17 @@
 """Users and clinicians, managed by the administrator."""
 
+from http import HTTPStatus
+
 from flask import Blueprint, current_app, flash, redirect, render_template, url_for
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
-from wtforms import BooleanField, EmailField, PasswordField, SelectField, StringField
+from wtforms import BooleanField, EmailField, HiddenField, PasswordField, SelectField, StringField
 from wtforms.validators import InputRequired
 
 from sync_ui import worker
 from sync_ui.domain.colours import Colour
 from sync_ui.domain.roles import Permission, Role
-from sync_ui.errors import NotFound, SyncError
+from sync_ui.errors import Conflict, NotFound, SyncError
 from sync_ui.models import User
 from sync_ui.services import (
     accounts,
@@ -40,6 +42,19 @@ class UserForm(FlaskForm):
     name = StringField("Name", [InputRequired("Enter a name.")])
     role = SelectField("Role", choices=ROLES)
     sees_clients = BooleanField("Sees clients and has a calendar, whatever the role")
+
+
+class EditForm(UserForm):
+    """Carries what it showed, so that an old page takes back nothing that was changed since."""
+
+    shown_name = HiddenField()
+    shown_role = HiddenField()
+    shown_sees_clients = HiddenField()
+
+    def before(self) -> accounts.Shown:
+        """What the page showed; what holds now, where it does not say."""
+        sees_clients = self.shown_sees_clients.data == "y"
+        return accounts.Shown(self.shown_name.data, self.shown_role.data, sees_clients)
 
 
 class NewUserForm(UserForm):
@@ -97,9 +112,12 @@ def new() -> View:
 @guard(Permission.PEOPLE)
 def user(user_id: int) -> View:
     found = accounts.user(user_id)
-    form = UserForm(obj=found, role=found.role.value, sees_clients=found.clinician is not None)
+    form = _edit_form(found)
     if not form.validate_on_submit():
         return _user_page(form, found)
+    before = form.before()
+    if before != accounts.shown(found):
+        return _stale(user_id)
     if form.role.data != found.role.value:
         confirming.require_fresh()
     try:
@@ -109,7 +127,10 @@ def user(user_id: int) -> View:
             name=form.name.data,
             role=Role(form.role.data),
             sees_clients=bool(form.sees_clients.data),
+            before=before,
         )
+    except Conflict:
+        return _stale(user_id)
     except SyncError as error:
         blame(form.role, error)
         return _user_page(form, found, error.status)
@@ -127,8 +148,7 @@ def password(user_id: int) -> View:
         accounts.set_password(actor(), user_id, form.password.data or "")
     except SyncError as error:
         blame(form.password, error)
-        edit = UserForm(formdata=None, obj=found, role=found.role.value)
-        return _user_page(edit, found, error.status, form)
+        return _user_page(_edit_form(found, formdata=None), found, error.status, form)
     flash("The password is changed, and every session of this user has ended.")
     return redirect(url_for("people.listed"))
 
@@ -247,6 +267,27 @@ def _sheet(user_id: int) -> View:
         code=text,
         ticket=ticket,
     )
+
+
+def _edit_form(found: User, **more: object) -> EditForm:
+    now = accounts.shown(found)
+    return EditForm(
+        obj=found,
+        role=now.role,
+        sees_clients=now.sees_clients,
+        shown_name=now.name,
+        shown_role=now.role,
+        shown_sees_clients="y" if now.sees_clients else "",
+        **more,
+    )
+
+
+def _stale(user_id: int) -> View:
+    """The present values, under a sentence that says why."""
+    found = accounts.user(user_id)
+    form = _edit_form(found, formdata=None)
+    form.form_errors = [accounts.STALE]
+    return _user_page(form, found, HTTPStatus.CONFLICT)
 
 
 def _user_page(

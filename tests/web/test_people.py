@@ -1,5 +1,6 @@
 """Who leaves the practice. SECURITY Z3, L13: every door shuts with one press."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -8,8 +9,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from sync_ui.domain.event import DisplayMode
+from sync_ui.domain.roles import Role
 from sync_ui.models import AuditEntry, Link, db
-from sync_ui.services import codes, links
+from sync_ui.services import accounts, codes, links
 from tests.practice import Book, Clock, Practice, csrf_token, token_of
 
 BrowserOf = Callable[[str], FlaskClient]
@@ -93,3 +95,50 @@ def test_links_that_a_leaver_knew_are_reset_from_the_page(
     db.session.rollback()
     new = links.address(db.session.get_one(Link, anna.id))
     assert new not in {None, old}
+
+
+@pytest.mark.bar("Z1")
+@pytest.mark.parametrize("changed", ["role", "name", "sees_clients"])
+def test_an_old_page_of_a_user_gives_back_nothing_that_was_taken(
+    practice: Practice, browser_of: BrowserOf, ada: FlaskClient, changed: str
+) -> None:
+    sam = practice.sam.user_id or 0
+    accounts.change_user(practice.ada, sam, name="Sam Rivera", role=Role.ADMINISTRATOR)
+    unlu = practice.unlu.user_id or 0
+    accounts.change_user(practice.ada, unlu, name="Dr. Unlu", role=Role.ADMINISTRATOR)
+    other, address = browser_of("unlu@example.com"), f"/people/users/{sam}"
+    old = _form_on(ada, address)
+    new: dict[str, str] = {"name": "Sam R. Rivera"}
+    if changed != "name":
+        new = {"role": "scheduler"} if changed == "role" else {"sees_clients": "y"}
+    assert other.post(address, data=_form_on(other, address) | new).status_code == 302
+
+    answer = ada.post(address, data=old | {"name": "Sam A. Rivera"})
+
+    assert answer.status_code == 409
+    assert "Somebody changed this user meanwhile" in answer.text
+    db.session.rollback()
+    now = accounts.shown(accounts.user(sam))
+    assert (now.name, now.role, now.sees_clients) == (
+        new.get("name", "Sam Rivera"),
+        new.get("role", "administrator"),
+        "sees_clients" in new,
+    )
+    assert f'value="{now.name}"' in answer.text
+    assert ada.post(address, data=_form_on(ada, address) | {"name": "Sam"}).status_code == 302
+
+
+def _form_on(browser: FlaskClient, address: str) -> dict[str, str]:
+    """What a browser sends of the page's own form, if nothing is typed."""
+    page = browser.get(address).text
+    [form] = re.findall(
+        rf'<form class="card form" method="post" action="{address}">.*?</form>', page, re.DOTALL
+    )
+    inputs = re.findall(r"<input [^>]*>", form)
+    fields = {
+        re.findall(r'name="([^"]*)"', each)[0]: "".join(re.findall(r'value="([^"]*)"', each))
+        for each in inputs
+        if 'type="checkbox"' not in each or " checked" in each
+    }
+    [role] = re.findall(r'<option selected value="(\w+)"', form)
+    return fields | {"role": role}
