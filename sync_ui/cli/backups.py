@@ -75,12 +75,32 @@ def _tell(done: Restored) -> None:
     click.echo(f"Restored as of {done.note.made_at:%d %B %Y, %H:%M} UTC.{kept}")
     if done.ended:
         click.echo(f"Links that stay dead, since they were ended later: {done.ended}.", err=True)
+    if done.lost:
+        click.echo(
+            "Links that have no address any more, made or reset since the backup: "
+            f"{', '.join(done.lost)}. Make them anew and send them; apps that hold the old ones "
+            "show a notice instead of appointments.",
+            err=True,
+        )
+    if done.renewed:
+        numbers = ", ".join(str(number) for number in done.renewed)
+        click.echo(
+            f"Links with a fresh address, since the one they had ends soon: {numbers}. "
+            "Send it anew.",
+            err=True,
+        )
     if done.reset:
         click.echo(f"Links with a new address, their old ones dead: {done.reset}.", err=True)
     if done.doubtful:
         click.echo(
             f"{DOUBT} Links that work now: {done.doubtful}. To be sure, restore again with "
             "--reset-links, or reset them under Settings, Policy.",
+            err=True,
+        )
+    if done.unsure and not done.doubtful:
+        click.echo(
+            "The database that was here could not be read: an end that was set for a link after "
+            f"the backup is not known. Look at the links that work now: {done.unsure}.",
             err=True,
         )
     if done.connections:

@@ -235,7 +235,8 @@ def put_in_place(path: Path, current: Path, database_key: bytes, kept: Path) -> 
         os.link(current, kept)
         keep_directory(current.parent)
     path.replace(current)
-    keep_directory(current.parent)
+    with suppress(OSError):  # it is in place; whichever a power cut leaves there is whole
+        keep_directory(current.parent)
 
 
 def clear_up(data_dir: Path) -> None:

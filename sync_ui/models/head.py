@@ -8,10 +8,13 @@ commit: the chain may be longer than it says, never shorter.
 import logging
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from filelock import FileLock
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from sync_ui.domain import chain
 
@@ -39,6 +42,7 @@ class Head:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = path.with_name(f"{path.name}.lock")
+        self._intent = path.with_name(f"{path.name}.intent")
 
     def create(self) -> None:
         """It is there; called before there is any entry that it could tell of."""
@@ -48,13 +52,7 @@ class Head:
 
     def read(self) -> Newest | None:
         """None when the file is missing, damaged or not ours to read."""
-        try:
-            line = _LINE.fullmatch(self._path.read_text())
-        except (OSError, ValueError):
-            return None
-        found = line and Newest(int(line[1]), line[2])
-        # Before the first entry there is one digest alone: any other would switch the head off.
-        return None if not found or (found.number == 0 and found != START) else found
+        return _read(self._path)
 
     def raise_to(self, newest: Newest) -> None:
         """Never lower, and never out of nothing: a lost head has to be noticed.
@@ -70,19 +68,54 @@ class Head:
             log.error("The audit's head cannot be written: %s", type(error).__name__)
 
     def restart(self, newest: Newest) -> None:
-        """Whatever it said before is forgotten. Raises OSError."""
+        """Whatever it said before is forgotten, and what was intended done. Raises OSError."""
         with FileLock(self._lock):
             self._write(newest)
+            self._intent.unlink(missing_ok=True)
 
-    def _write(self, newest: Newest) -> None:
-        fresh = self._path.with_name(f"{self._path.name}.new")
+    def intend(self, newest: Newest) -> None:
+        """A database that ends so is about to be put in place. Raises OSError."""
+        with FileLock(self._lock):
+            self._write(newest, self._intent)
+
+    def resume(self, engine: Engine) -> None:
+        """What was intended is done, if that database is in place: somebody was killed in between.
+
+        Otherwise it is forgotten. A disk that takes nothing leaves it for the next start.
+        """
+        intended = _read(self._intent)
+        with suppress(OSError, SQLAlchemyError):
+            if intended is not None and _has(engine, intended):
+                self.restart(intended)
+            self._intent.unlink(missing_ok=True)
+
+    def _write(self, newest: Newest, path: Path | None = None) -> None:
+        path = path or self._path
+        fresh = path.with_name(f"{path.name}.new")
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w") as file:
             file.write(f"{newest.number} {newest.digest}\n")
             file.flush()
             os.fsync(file.fileno())  # else a power cut could leave an empty file in its place
-        _give_to_owner_of(self._path.parent, fresh)
-        fresh.replace(self._path)
+        _give_to_owner_of(path.parent, fresh)
+        fresh.replace(path)
+
+
+def _read(path: Path) -> Newest | None:
+    try:
+        line = _LINE.fullmatch(path.read_text())
+    except (OSError, ValueError):
+        return None
+    found = line and Newest(int(line[1]), line[2])
+    # Before the first entry there is one digest alone: any other would switch the head off.
+    return None if not found or (found.number == 0 and found != START) else found
+
+
+def _has(engine: Engine, entry: Newest) -> bool:
+    """Whether the database's audit has the entry; no two databases have the same by chance."""
+    wanted = text("SELECT digest FROM audit_entry WHERE id = :number")
+    with engine.connect() as connection:
+        return bool(connection.scalar(wanted, {"number": entry.number}) == entry.digest)
 
 
 def _give_to_owner_of(folder: Path, path: Path) -> None:

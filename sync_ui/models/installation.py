@@ -89,6 +89,7 @@ def prepare(config: Config) -> Installation:
                 head.create()
             _copy_before_upgrade(config, engine, found)
             migrations.upgrade(engine)
+            head.resume(engine)
             _check_keys(engine, found)
         except DBAPIError as error:
             if sentence_for(error) != DAMAGED:

@@ -116,14 +116,19 @@ def is_older_than(days: int) -> ColumnElement[bool]:
 
 
 def write_journal() -> None:
-    """Every retired token stands in the journal outside the database.
+    """Every retired token stands in the journal outside the database; so does a planned end.
 
     Called after the transaction that retired it, and by the worker, so that
     neither a crash in between nor a file that cannot be written leaves a gap.
     """
     dead = db.session.scalars(select(Token.digest).where(Token.retired_at.is_not(None)))
+    planned = select(Token.digest, Token.ends_at).where(
+        Token.retired_at.is_(None), Token.ends_at.is_not(None)
+    )
+    ends = [(digest, ends_at) for digest, ends_at in db.session.execute(planned) if ends_at]
     try:
         installation().journal.add(dead, clock.now())
+        installation().journal.plan(ends)
     except OSError as error:
         # The database has it: for today's readers the address is dead.
         log.error("The journal of dead links cannot be written: %s", type(error).__name__)

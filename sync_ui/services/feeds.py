@@ -135,6 +135,16 @@ class Held:
         return self.body.size if shared else 2 * self.body.size
 
 
+@dataclass(frozen=True, slots=True)
+class Died:
+    """What is left to say of a dead address; nothing it said was later than `changed_at`."""
+
+    name: str
+    zone: str
+    uid: str
+    changed_at: datetime
+
+
 class Feeds:
     """Reads the feeds of one application."""
 
@@ -163,7 +173,7 @@ class Feeds:
         """The answer, if the heading and (unless it is a 304) the body are in memory."""
         row = self._lookup.first(digest)
         if row is None:
-            raise NotFound(UNKNOWN)
+            return self._without_row(digest, asked, now)
         heading = self._headings.get(digest)
         if heading is None or heading.row != row or not heading.since <= now < heading.until:
             return None
@@ -174,6 +184,16 @@ class Feeds:
         held = self._bodies.get(digest)
         return held.answer if held is not None and held.heading is heading else None
 
+    def _without_row(self, digest: str, asked: Asked, now: datetime) -> Answer:
+        """Younger than the backup that was restored: whoever holds it drops what it shows."""
+        gone_at = self._journal.gone_at(digest)
+        if gone_at is None:
+            raise NotFound(UNKNOWN)
+        with self._app.app_context():
+            practice = db.session.scalars(select(Practice)).one()
+            died = Died(practice.name, practice.zone, digest[:32], gone_at)
+        return _notice(died, gone_at, asked, now)
+
     def _look_closer(self, digest: str, asked: Asked, now: datetime) -> Answer:
         """The same from one moment's view of the database; whatever is missing is made."""
         desk = self._desks[int(digest[:8], 16) % DESKS]
@@ -181,12 +201,16 @@ class Feeds:
             row = self._lookup.first_within(db.session.connection(), digest)
             found = db.session.execute(_LOOK_UP, {"digest": digest}).first()
             if found is None or row is None:
-                raise NotFound(UNKNOWN)
+                return self._without_row(digest, asked, now)
             ended_at = self._ended_at(found, digest, now)
             if ended_at is not None:
                 self._headings.pop(digest, None)
                 self._bodies.forget(digest)
-                return _dead(found, ended_at, asked, now)
+                # Later than anything the link has said while it lived.
+                said = (found.changed_at, found.link_changed_at, found.policy_changed_at)
+                name = found.clinician_name or found.name
+                died = Died(name, found.zone, found.uid, max(*said, ended_at))
+                return _notice(died, ended_at, asked, now)
             heading = _heading(found, row, digest, now)
             known = self._headings.get(digest)
             if known is not None and known == heading:
@@ -349,31 +373,29 @@ def _dies_at(found: Found) -> datetime | None:
     return min((at for at in ends if at), default=None)
 
 
-def _dead(found: Found, ended_at: datetime, asked: Asked, now: datetime) -> Answer:
+def _notice(died: Died, ended_at: datetime, asked: Asked, now: datetime) -> Answer:
     """The notice makes apps drop the appointments that they hold; a 410 would not.
 
     A date alone never makes it a 304: if the clock was set back, an app could
     hold the old appointments under the same date.
     """
-    file_name = links.file_name(found.clinician_name or found.name)
+    file_name = links.file_name(died.name)
     if now > ended_at + links.NOTICE_PERIOD:
         return Answer(410, (b"This calendar link was turned off.\n",), file_name)
-    today = events.today(found.zone, now)
+    today = events.today(died.zone, now)
     calendar = ics_write.Calendar(
-        uid=found.uid,
+        uid=died.uid,
         name="Calendar link turned off",
         description="Ask your practice for a new link, then remove this calendar.",
-        zone=found.zone,
+        zone=died.zone,
         changed_at=ended_at.replace(microsecond=0),
     )
-    # Later than anything the link has said while it lived, so that no reader hears "unchanged".
-    changed_at = max(found.changed_at, found.link_changed_at, found.policy_changed_at, ended_at)
     answer = Answer(
         200,
         (ics_write.notice(calendar, today, today.year),),
         file_name,
-        validators.etag(FORMAT, "notice", found.uid, changed_at, today, found.zone, file_name),
-        validators.last_modified(changed_at + timedelta(seconds=1), now, found.zone),
+        validators.etag(FORMAT, "notice", died.uid, died.changed_at, today, died.zone, file_name),
+        validators.last_modified(died.changed_at + timedelta(seconds=1), now, died.zone),
     )
     by_tag = replace(asked, if_modified_since=None)
     return replace(answer, status=304, pieces=()) if by_tag.holds(answer, now) else answer

@@ -301,6 +301,7 @@ def renew(actor: Actor, link_id: int, hours: int) -> Link:
         access.require_in(actor)
         addresses.renew(session, link, timedelta(hours=hours))
         record(session, actor, Action.LINK_RENEWED, f"link:{link_id}", hours=hours)
+    addresses.write_journal()
     return link
 
 

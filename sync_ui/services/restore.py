@@ -1,10 +1,12 @@
 """A backup put in the database's place: all of it or nothing, and no dead link comes back."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Engine, delete, select, text, update
+from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session as Transaction
 
@@ -35,8 +37,10 @@ from sync_ui.models.head import Newest
 from sync_ui.models.installation import Installation
 from sync_ui.models.journal import Journal
 from sync_ui.services import addresses, calendars, channels, leases, leaving
+from sync_ui.services import standing as standings
 from sync_ui.services.access import COMMAND
 from sync_ui.services.audit import Action, record
+from sync_ui.services.standing import Standing
 
 # What stood outside when the backup was made says nothing about today.
 _LOOK_FIRST = (
@@ -69,7 +73,10 @@ class Restored:
     """`kept` is what stood there before. `ended` links were dead already, by the journal.
 
     `doubtful` are those that may have been dead, which nobody here knows;
-    `reset` got new addresses.
+    `reset` got new addresses. `unsure` may live longer than was promised since
+    the backup, for no database was there that tells. `renewed` are the numbers
+    of links with one more address, for the one they had ends soon; `lost` the
+    names of links whose every address is younger than the backup.
     """
 
     note: Note
@@ -78,20 +85,15 @@ class Restored:
     doubtful: int
     reset: int
     connections: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """What stands there now; without an `installation` nothing that opens."""
-
-    installation: str | None = None
-    dead: tuple[str, ...] = ()
+    unsure: int = 0
+    renewed: tuple[int, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 def look(found: Installation, path: Path) -> Outlook:
     """Raises Invalid with a sentence for whatever cannot be restored; touches nothing."""
     note = copying.check(path, copying.key_of(path, found.keys.ring("database")))
-    standing = _standing(found)
+    standing = standings.look(found)
     there = standing.installation
     same = None if there is None else there == note.installation
     return Outlook(note, same, _knows_the_dead(found.journal, standing, note))
@@ -106,7 +108,7 @@ def restore(found: Installation, path: Path, *, reset_links: bool = False) -> Re
     Unavailable.
     """
     outlook = look(found, path)
-    standing = _standing(found)
+    standing = standings.look(found)
     note, key = outlook.note, found.keys.database
     fresh = found.config.data_dir / copying.RESTORING
     copying.unpack(path, copying.key_of(path, found.keys.ring("database")), fresh, key)
@@ -118,26 +120,38 @@ def restore(found: Installation, path: Path, *, reset_links: bool = False) -> Re
             # Then the journal: whatever comes between, what it knows is true.
             found.journal.unite(note.journal)
             found.journal.add(standing.dead, clock.now())
-            newest, did = _change(engine, found, outlook, reset_links=reset_links)
+            _plan_ends(found.journal, standing)
+            newest, done = _change(engine, found, outlook, standing, reset_links=reset_links)
         finally:
             engine.dispose()
         copying.settle(fresh, key)
+        found.head.intend(newest)
         kept = _put_in_place(found, fresh)
-        found.head.restart(newest)
-        found.damage.forget()
-        found.damage.forget()
     except (OSError, SQLAlchemyError):
         raise Unavailable(
             "The backup could not be put in place. Look for room on the disk, and try again."
         ) from None
     finally:
         copying.discard(fresh)
-    return Restored(note, kept, *did)
+    # It is in place: what cannot be written now is done by the next start.
+    with suppress(OSError):
+        found.head.restart(newest)
+    found.damage.forget()
+    return replace(done, kept=kept)
+
+
+def _plan_ends(journal: Journal, standing: Standing) -> None:
+    journal.plan((each.digest, each.ends_at) for each in standing.addresses if each.ends_at)
 
 
 def _change(
-    engine: Engine, found: Installation, outlook: Outlook, *, reset_links: bool
-) -> tuple[Newest, tuple[int, int, int, int]]:
+    engine: Engine,
+    found: Installation,
+    outlook: Outlook,
+    standing: Standing,
+    *,
+    reset_links: bool,
+) -> tuple[Newest, Restored]:
     """In the copy, before it is put in place: what must not be as it was."""
     with (
         engine.connect().execution_options(writing=True) as connection,
@@ -147,7 +161,10 @@ def _change(
             session.execute(delete(table))
         _know_the_secret(session, found)
         ended = _bury(session, found.journal)
+        lost = _lost(session, found.journal, standing)
+        standings.shorten(session, standing, found.journal)
         living = session.scalars(addresses.alive()).all()
+        renewed = [] if reset_links else _issue_where_none_stays(living)
         if reset_links:
             for link in living:
                 addresses.reset(session, link, Reason.ROUTINE)
@@ -157,6 +174,8 @@ def _change(
         head = found.head.read()
         doubtful = 0 if reset_links or outlook.knows_the_dead else len(living)
         reset = len(living) if reset_links else 0
+        told = outlook.same and standing.living is not None
+        unsure = 0 if reset_links or told else len(living)
         record(
             session,
             COMMAND,
@@ -167,12 +186,35 @@ def _change(
             ended=ended,
             doubtful=doubtful,
             reset=reset,
+            unsure=unsure,
+            renewed=len(renewed),
+            lost=len(lost),
         )
         session.commit()
         dead = session.scalars(select(Token.digest).where(Token.retired_at.is_not(None)))
         found.journal.add(dead, clock.now())
         newest = select(AuditEntry.id, AuditEntry.digest).order_by(AuditEntry.id.desc()).limit(1)
-        return Newest(*session.execute(newest).one()), (ended, doubtful, reset, waiting)
+        counted = (ended, doubtful, reset, waiting, unsure)
+        done = Restored(outlook.note, None, *counted, tuple(renewed), lost)
+        return Newest(*session.execute(newest).one()), done
+
+
+def _lost(session: Transaction, journal: Journal, standing: Standing) -> tuple[str, ...]:
+    """The links that lose every address; whatever holds one of these shows a notice from now on."""
+    known = set(session.scalars(select(Token.digest)))
+    journal.lose(
+        (each.digest for each in standing.addresses if each.digest not in known), clock.now()
+    )
+    alive = session.scalars(select(Token.digest).where(Token.retired_at.is_(None)))
+    return standing.lost(set(alive))
+
+
+def _issue_where_none_stays(living: Sequence[Link]) -> list[int]:
+    """Links whose only address ends by itself have one to show again. Returns their numbers."""
+    without = [link for link in living if addresses.current(link) is None]
+    for link in without:
+        addresses.issue(link)
+    return [link.id for link in without]
 
 
 def _bury(session: Transaction, journal: Journal) -> int:
@@ -232,30 +274,7 @@ def _know_the_secret(session: Transaction, found: Installation) -> None:
         check.fingerprint = keys.fingerprint("secret", found.keys.secret)
 
 
-def _standing(found: Installation) -> _Standing:
-    """Raises Unavailable if PostgreSQL does not answer."""
-    config = found.config
-    if config.database_url is None:
-        path = database.sqlite_path(config.data_dir)
-        if not path.exists() or not path.stat().st_size:
-            return _Standing()
-    engine = database.make_engine(config.data_dir, config.database_url, found.keys.database)
-    try:
-        with engine.connect() as connection:
-            uid = connection.scalar(
-                text("SELECT uid FROM calendar WHERE clinician_id IS NULL ORDER BY id")
-            )
-            dead = connection.scalars(
-                text("SELECT digest FROM token WHERE retired_at IS NOT NULL")
-            ).all()
-    except SQLAlchemyError:
-        return _Standing()
-    finally:
-        engine.dispose()
-    return _Standing(copying.installation_of(uid), tuple(dead)) if uid else _Standing()
-
-
-def _knows_the_dead(journal: Journal, standing: _Standing, note: Note) -> bool:
+def _knows_the_dead(journal: Journal, standing: Standing, note: Note) -> bool:
     """Whether the journal that stands here is this installation's, and no younger one."""
     if standing.installation is not None:
         return standing.installation == note.installation and journal.knows(note.journal)

@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from sync_ui.models.journal import LONG_AGO, Journal
+from tests.practice import Clock
 
+ONE_DAY = timedelta(hours=24)
 DIED = datetime(2026, 11, 23, 17, tzinfo=UTC)
 
 
@@ -81,3 +83,27 @@ def test_it_is_there_from_the_start(path: Path) -> None:
     Journal(path).open()
 
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("", 0o600)
+
+
+@pytest.mark.bar("L4")
+def test_a_death_to_come_counts_from_its_moment_on_and_an_earlier_one_at_once(
+    path: Path, now: Clock
+) -> None:
+    journal, to_come = Journal(path), now() + timedelta(hours=24)
+    journal.plan([("a" * 64, to_come), ("b" * 64, to_come)])
+    assert ("a" * 64 in journal, journal.ends_at("a" * 64)) == (False, to_come)
+
+    journal.add(["b" * 64], now())
+    assert [journal.died_at(digest * 64) for digest in "ab"] == [None, now()]
+    now.move(hours=24)
+
+    assert [journal.died_at(digest * 64) for digest in "ab"] == [to_come, to_come - ONE_DAY]
+
+
+def test_a_lost_token_is_not_dead(path: Path) -> None:
+    journal = Journal(path)
+    journal.lose(["a" * 64], DIED)
+
+    assert journal.gone_at("a" * 64) == DIED
+    assert "a" * 64 not in journal
+    assert Journal.entries(path.read_text()) == []

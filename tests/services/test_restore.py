@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from sync_ui.config import Config
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.ics_write import NOTICE
 from sync_ui.domain.reconcile import Rule
-from sync_ui.errors import Invalid
+from sync_ui.errors import Invalid, NotFound
 from sync_ui.gateways.memory import Memory
 from sync_ui.models import (
     Appointment,
@@ -393,3 +394,154 @@ def test_a_practice_moves_from_the_file_to_postgresql_and_back(
     after = rows_elsewhere(elsewhere)
     assert changed(before, after) == {"practice", "audit_entry"}
     assert len(after["audit_entry"]) == len(before["audit_entry"]) + 2
+
+
+@pytest.mark.bar("L4")
+@pytest.mark.parametrize("journal", ["there", "lost"])
+def test_an_address_that_was_replaced_after_the_backup_ends_when_it_was_to(
+    practice: Practice,
+    book: Book,
+    backup: Callable[[], Path],
+    now: Clock,
+    data_dir: Path,
+    journal: str,
+) -> None:
+    book(practice.jane)
+    link = links.create(practice.unlu, practice.unlus_calendar, "Phone", DisplayMode.INITIALS)
+    old, link_id = token_of(link), link.id
+    path = backup()
+    fresh = token_of(links.renew(practice.unlu, link_id, 24))
+    assert summaries(feeds.read(fresh)) == ["J.S."]
+    if journal == "lost":
+        (data_dir / "revoked.log").write_text("")
+
+    done = put_back(path)
+
+    assert (done.renewed, done.lost, done.ended, done.unsure) == ((link_id,), (), 0, 0)
+    assert [summaries(feeds.read(token)) for token in (old, fresh)] == [["J.S."], [NOTICE]]
+    shown = token_of(db.session.get_one(Link, link_id))
+    assert shown not in {old, fresh}
+    assert summaries(feeds.read(shown)) == ["J.S."]
+    now.move(hours=24)
+    assert summaries(feeds.read(old)) == [NOTICE]
+
+
+@pytest.mark.bar("L4")
+def test_a_planned_end_stands_in_the_journal_if_the_database_is_lost(
+    practice: Practice, book: Book, backup: Callable[[], Path], now: Clock, elsewhere: Installation
+) -> None:
+    book(practice.jane)
+    link = links.create(practice.unlu, practice.unlus_calendar, "Phone", DisplayMode.INITIALS)
+    path = backup()
+    links.renew(practice.unlu, link.id, 24)
+    journal = current().config.data_dir / "revoked.log"
+    (elsewhere.config.data_dir / "revoked.log").write_text(journal.read_text())
+
+    done = restore.restore(elsewhere, path)
+
+    assert (done.unsure, done.renewed) == (1, (link.id,))
+    column = list(Row.metadata.tables["token"].columns.keys()).index("ends_at")
+    ends = [row[column] for row in rows_elsewhere(elsewhere)["token"]]
+    assert ends == [now() + timedelta(hours=24), None]
+
+
+@pytest.mark.bar("L4")
+def test_a_link_that_was_to_expire_earlier_since_the_backup_does(
+    practice: Practice, book: Book, backup: Callable[[], Path], now: Clock
+) -> None:
+    book(practice.jane)
+    link = links.create(practice.unlu, practice.unlus_calendar, "Phone", DisplayMode.INITIALS)
+    token, link_id = token_of(link), link.id
+    path = backup()
+    links.change(
+        practice.unlu,
+        link_id,
+        label="Phone",
+        mode=DisplayMode.INITIALS,
+        choices=link.choices,
+        days_back=None,
+        months_ahead=None,
+        expires_at=now() + timedelta(days=2),
+    )
+
+    put_back(path)
+
+    assert summaries(feeds.read(token)) == ["J.S."]
+    now.move(days=2)
+    assert summaries(feeds.read(token)) == [NOTICE]
+
+
+@pytest.mark.bar("L4", "L15")
+def test_an_address_younger_than_the_backup_shows_the_notice_and_then_is_gone(
+    practice: Practice, book: Book, backup: Callable[[], Path], now: Clock
+) -> None:
+    book(practice.jane)
+    path = backup()
+    link = links.create(practice.unlu, practice.unlus_calendar, "Phone", DisplayMode.INITIALS)
+    token = token_of(link)
+    assert summaries(feeds.read(token)) == ["J.S."]
+
+    done = put_back(path)
+
+    assert done.lost == ("Phone (Dr. Ünlü)",)
+    notice = feeds.read(token)
+    assert (notice.status, summaries(notice), notice.token_id) == (200, [NOTICE], None)
+    assert feeds.read(token, if_none_match=notice.etag).status == 304
+    now.move(days=30, minutes=1)
+    assert feeds.read(token).status == 410
+    with pytest.raises(NotFound):
+        feeds.read("never issued")
+
+
+def test_the_younger_address_lives_again_when_its_own_database_comes_back(
+    practice: Practice, book: Book, backup: Callable[[], Path], tmp_path: Path, now: Clock
+) -> None:
+    book(practice.jane)
+    wrong = backup()
+    link = links.create(practice.unlu, practice.unlus_calendar, "Phone", DisplayMode.INITIALS)
+    token = token_of(link)
+    right = tmp_path / "right.backup"
+    backups.write(COMMAND, right)
+    put_back(wrong)
+    assert summaries(feeds.read(token)) == [NOTICE]
+    now.move(minutes=1)
+
+    put_back(right)
+
+    assert summaries(feeds.read(token)) == ["J.S."]
+
+
+@pytest.mark.bar("B2", "O2")
+def test_whoever_is_killed_before_the_head_is_written_leaves_that_to_the_next_start(
+    practice: Practice, book: Book, backup: Callable[[], Path], config: Config
+) -> None:
+    path = backup()
+    for day in (24, 25, 26):
+        book(practice.jane, at=f"2026-11-{day} 10:00")
+    old = current().head.read()
+    put_back(path)
+    newest = current().head.read()
+    assert old is not None
+    assert newest is not None
+    current().head.restart(old)
+    assert trail.verify().wrong != ""
+    current().head.intend(newest)
+
+    installation.prepare(config)
+
+    assert trail.verify().wrong == ""
+    assert not (config.data_dir / "audit.head.intent").exists()
+
+
+@pytest.mark.bar("B2", "O2")
+def test_whoever_is_killed_before_the_database_is_replaced_leaves_the_head_as_it_was(
+    practice: Practice, config: Config
+) -> None:
+    before = current().head.read()
+    assert before is not None
+    current().head.intend(before._replace(digest="0" * 64))
+
+    installation.prepare(config)
+
+    assert current().head.read() == before
+    assert not (config.data_dir / "audit.head.intent").exists()
