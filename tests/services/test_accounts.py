@@ -268,3 +268,16 @@ def test_a_new_password_from_an_administrator_is_not_overwritten_by_who_knew_the
     assert sign_in(password="rescued by Ada herself")
     with pytest.raises(Invalid):
         sign_in(password="taken by a stranger")
+
+
+@pytest.mark.bar("Z1")
+def test_who_saw_another_role_changes_nothing(practice: Practice) -> None:
+    sam = practice.sam.user_id or 0
+    seen = accounts.shown(accounts.user(sam))
+    accounts.change_user(practice.ada, sam, name="Sam Rivera", role=Role.ADMINISTRATOR, before=seen)
+
+    with pytest.raises(Conflict) as refused:
+        accounts.change_user(practice.ada, sam, name="Sam", role=Role.SCHEDULER, before=seen)
+
+    assert refused.value.sentence == accounts.STALE
+    assert accounts.shown(accounts.user(sam)).role == "administrator"
