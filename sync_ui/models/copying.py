@@ -148,6 +148,16 @@ def key_of(path: Path, ring: Sequence[bytes]) -> bytes:
     return ring[0]
 
 
+def opens_with(path: Path, ring: Sequence[bytes]) -> bool:
+    """Whether one of the keys opens it, by its first bytes."""
+    try:
+        with path.open("rb") as file:
+            salt = file.read(_SALT)
+    except OSError:
+        return False
+    return salt in {_MAGIC + bytes.fromhex(fingerprint(key)) for key in ring}
+
+
 def check(path: Path, database_key: bytes) -> Note:
     """The backup is whole and of a shape that this version knows. Raises Invalid with a sentence.
 

@@ -4,12 +4,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from filelock import FileLock, Timeout
 from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
 
 from sync_ui import clock
 from sync_ui.domain import backups as rules
@@ -18,8 +19,8 @@ from sync_ui.errors import Conflict, NotFound, SyncError, Unavailable
 from sync_ui.models import Backup, BackupKind, Calendar, copying, db, transaction
 from sync_ui.models import installation as installations
 from sync_ui.models.database import sqlite_path
-from sync_ui.models.installation import current
-from sync_ui.services import access, practice
+from sync_ui.models.installation import Installation, current
+from sync_ui.services import access, doubts, practice
 from sync_ui.services.access import WORKER, Actor
 from sync_ui.services.audit import Action, record
 
@@ -74,6 +75,23 @@ def make_daily() -> Backup | None:
     return made
 
 
+def adopt(session: Session, found: Installation) -> int:
+    """Files of this installation that no row tells of have one; nobody has read them back since.
+
+    A restored backup knows only those before it. Returns how many.
+    """
+    known = set(session.scalars(select(Backup.name)))
+    ring, number = found.keys.ring("database"), 0
+    for path in sorted(found.config.backups.glob(f"sync-*{copying.ENDING}")):
+        at = _moment_of(path.name)
+        if path.name in known or at is None or not copying.opens_with(path, ring):
+            continue
+        size = path.stat().st_size
+        session.add(Backup(at=at, kind=BackupKind.DAILY, name=path.name, size=size))
+        number += 1
+    return number
+
+
 def thin_out(actor: Actor) -> int:
     """Daily backups beyond 7 days, 4 weeks and 6 months are gone, and old ones made by hand.
 
@@ -81,8 +99,9 @@ def thin_out(actor: Actor) -> int:
     """
     gone: list[Path] = []
     with transaction() as session:
+        adopt(session, current())
         zone = ZoneInfo(practice.get(session).zone)
-        whole = session.scalars(select(Backup).where(Backup.verified_at.is_not(None))).all()
+        whole = session.scalars(select(Backup).where(Backup.trouble.is_(None))).all()
         daily = [each for each in whole if each.kind is BackupKind.DAILY]
         kept = rules.kept((each.at for each in daily), zone)
         by_hand = [each for each in whole if each.kind is BackupKind.BY_HAND and _path(each)]
@@ -133,6 +152,12 @@ def finding() -> tuple[bool, str]:
     """Whether all is well with backups, and the sentence that says so."""
     if not practice.is_set_up():
         return True, "none needed yet."
+    doubtful = doubts.count()
+    if doubtful:
+        return False, (
+            "one was restored without revoked.log, so that dead links may have come back: "
+            f"{doubtful}. Reset them under Settings, Policy."
+        )
     newest = newest_whole()
     latest = db.session.scalar(select(Backup).order_by(Backup.at.desc(), Backup.id.desc()).limit(1))
     if latest is not None and latest.trouble:
@@ -243,6 +268,14 @@ def _new_path() -> Path:
     """A name that says when, in UTC, and sorts by it."""
     name = f"sync-{clock.now():%Y%m%dT%H%M%S%fZ}{copying.ENDING}"
     return current().config.backups / name
+
+
+def _moment_of(name: str) -> datetime | None:
+    """When the backup of this name was made; None for a name that is not ours."""
+    try:
+        return datetime.strptime(name, f"sync-%Y%m%dT%H%M%S%fZ{copying.ENDING}").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _path(backup: Backup) -> Path | None:

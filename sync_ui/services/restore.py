@@ -36,7 +36,7 @@ from sync_ui.models.copying import Note
 from sync_ui.models.head import Newest
 from sync_ui.models.installation import Installation
 from sync_ui.models.journal import Journal
-from sync_ui.services import addresses, calendars, channels, leases, leaving
+from sync_ui.services import addresses, backups, calendars, channels, leases, leaving
 from sync_ui.services import standing as standings
 from sync_ui.services.access import COMMAND
 from sync_ui.services.audit import Action, record
@@ -171,6 +171,7 @@ def _change(
         waiting = _stop_connections(session, outlook.note.made_at)
         # The same versions will come again with other appointments: no reader may hold on.
         calendars.raise_policy(session, calendars.stamp(session))
+        backups.adopt(session, found)
         head = found.head.read()
         doubtful = 0 if reset_links or outlook.knows_the_dead else len(living)
         reset = len(living) if reset_links else 0

@@ -37,6 +37,7 @@ from sync_ui.services import (
     backups,
     codes,
     connections,
+    doubts,
     feeds,
     links,
     restore,
@@ -545,3 +546,47 @@ def test_whoever_is_killed_before_the_database_is_replaced_leaves_the_head_as_it
 
     assert current().head.read() == before
     assert not (config.data_dir / "audit.head.intent").exists()
+
+
+@pytest.mark.bar("B1")
+def test_backups_that_the_restored_one_does_not_know_are_listed_and_handed_over(
+    practice: Practice, now: Clock
+) -> None:
+    first = backups.make(practice.ada).name
+    now.move(days=1)
+    later = backups.make(practice.ada).name
+    folder = current().config.backups
+    (folder / "sync-20261101T000000000000Z.backup").write_bytes(b"of somebody else")
+
+    put_back(folder / first)
+
+    listed = backups.listed(practice.ada)
+    assert [(made.backup.name, made.backup.verified_at) for made in listed] == [
+        (later, None),
+        (first, None),
+    ]
+    assert backups.download(practice.ada, listed[0].backup.id) == folder / later
+    backups.thin_out(COMMAND)
+    assert len(backups.listed(practice.ada)) == 2
+
+
+@pytest.mark.bar("L4")
+def test_links_in_doubt_are_named_until_each_is_reset_or_ended(
+    practice: Practice, backup: Callable[[], Path], data_dir: Path, now: Clock
+) -> None:
+    phone = links.create(practice.unlu, practice.unlus_calendar, "Phone", DisplayMode.INITIALS).id
+    desk = links.create(practice.unlu, practice.unlus_calendar, "Desk", DisplayMode.INITIALS).id
+    lost = links.create(practice.unlu, practice.unlus_calendar, "Lost", DisplayMode.INITIALS).id
+    links.disable(practice.unlu, lost)
+    path = backup()
+    assert doubts.count() == 0
+    (data_dir / "revoked.log").write_text("")
+
+    done = put_back(path)
+
+    now.move(minutes=1)
+    assert (done.doubtful, doubts.count(), backups.finding()[0]) == (2, 2, False)
+    links.reset(practice.unlu, phone)
+    assert doubts.count() == 1
+    links.disable(practice.unlu, desk)
+    assert doubts.count() == 0
