@@ -38,7 +38,7 @@ def test_a_practice_is_restored_and_a_dead_link_stays_dead(
     file = str(tmp_path / "kept.backup")
     assert "read back whole" in product.command("backup", file)
     product.command("link", "reset", "1")
-    assert "another server" in refused(product, "restore", file, "--yes")
+    assert "a server is using" in refused(product, "restore", file, "--yes")
     product.stop()
     assert "--yes" in refused(product, "restore", file)
 
