@@ -11,6 +11,9 @@ from pathlib import Path
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
+from sync_ui.errors import CannotStart
+from sync_ui.models import keys
+
 DAMAGED = (
     "The database is damaged. Nothing is changed any more, so that it gets no worse: whoever runs "
     "the server stops it and restores a backup. What can still be read is shown."
@@ -57,15 +60,22 @@ def _is_damage(error: BaseException | None) -> bool:
 
 
 class Damage:
-    """Whether the database in this directory is known to be damaged."""
+    """Whether the database in this directory is known to be damaged.
 
-    def __init__(self, data_dir: Path) -> None:
+    `ring`: the keys as they were when this process began. After a rotation whoever
+    still has the old one can read nothing, and that is no damage.
+    """
+
+    def __init__(self, data_dir: Path, ring: tuple[bytes, ...]) -> None:
         self._path = data_dir / "damaged"
+        self._data_dir, self._ring = data_dir, frozenset(ring)
 
     def is_known(self) -> bool:
         return self._path.exists()
 
     def note(self) -> None:
+        if self._has_another_key():
+            return
         with suppress(OSError):  # a disk that takes nothing needs no sign against changes
             self._path.touch(mode=0o600)
 
@@ -73,6 +83,12 @@ class Damage:
         """As `note`, if that is what the error of a database tells."""
         if isinstance(error, DBAPIError) and sentence_for(error) == DAMAGED:
             self.note()
+
+    def _has_another_key(self) -> bool:
+        try:
+            return frozenset(keys.ring(self._data_dir, "database")) != self._ring
+        except CannotStart:  # the key file is gone meanwhile: that is another trouble
+            return False
 
     def forget(self) -> None:
         with suppress(OSError):

@@ -101,7 +101,8 @@ def prepare(config: Config) -> Installation:
     fixed = () if config.database_url else ("database",)
     key_files = KeyFiles(config.data_dir, found, fixed)
     journal = _journal(config.data_dir / JOURNAL)
-    return Installation(config, key_files, journal, head, Damage(config.data_dir))
+    damage = Damage(config.data_dir, found.ring("database"))
+    return Installation(config, key_files, journal, head, damage)
 
 
 def _copy_before_upgrade(config: Config, engine: Engine, found: Keys) -> None:
@@ -175,7 +176,8 @@ def lend(app: Flask, config: Config) -> Installation:
     key_files = KeyFiles(data_dir, keys.load(data_dir))
     head = Head(data_dir / "audit.head")
     journal = _journal(data_dir / JOURNAL)
-    found = Installation(config, key_files, journal, head, Damage(data_dir))
+    damage = Damage(data_dir, keys.ring(data_dir, "database"))
+    found = Installation(config, key_files, journal, head, damage)
     app.extensions["installation"] = found
     return found
 

@@ -8,9 +8,10 @@ told apart so is left to the token.
 from urllib.parse import urlsplit
 
 from flask import Flask, request
+from werkzeug.exceptions import UnsupportedMediaType
 
 from sync_ui.config import Config
-from sync_ui.errors import Invalid, Refused
+from sync_ui.errors import Refused
 from sync_ui.models.installation import current
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -29,7 +30,7 @@ def init_app(app: Flask) -> None:
 
 
 def _check() -> None:
-    """Raises Refused for another site's request, and Invalid for what is no form."""
+    """Raises Refused for another site's request, and UnsupportedMediaType for what is no form."""
     if request.method in READING or request.endpoint in MACHINES:
         return
     headers = request.headers
@@ -37,7 +38,7 @@ def _check() -> None:
     if foreign or not _is_own(headers.get("Origin", "null"), current().config):
         raise Refused("This request comes from another site. Load the page again and try there.")
     if request.content_length and request.mimetype not in FORMS:
-        raise Invalid("This is not a form of ours. Load the page again and send it once more.")
+        raise UnsupportedMediaType
 
 
 def _is_own(origin: str, config: Config) -> bool:

@@ -98,7 +98,7 @@ def test_after_both_a_length_and_chunks_nothing_more_is_read(product: Product, p
 def test_what_is_taken_is_taken_for_one_request(product: Product) -> None:
     same = POST + b"Content-Length: 4\r\nContent-Length: 4\r\n\r\nabcd"
 
-    assert answers(product, same + PLAIN) == ([400, 200], False)
+    assert answers(product, same + PLAIN) == ([415, 200], False)
     assert answers(product, PLAIN.replace(b"\r\n", b"\n") + PLAIN) == ([200, 200], False)
 
 

@@ -1,5 +1,6 @@
 """What somebody could see who has left. SECURITY Z3: what the off-boarding lists."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -8,9 +9,10 @@ from sync_ui.domain.apps import Reader
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
 from sync_ui.errors import Conflict, Refused
-from sync_ui.models import AuditEntry, Link, Reason, User, Visit, db, transaction
+from sync_ui.models import Link, Reason, User, Visit, db, transaction
 from sync_ui.services import accounts, exports, feeds, links, sights
-from sync_ui.services.access import Actor
+from sync_ui.services.access import COMMAND, Actor
+from sync_ui.services.audit import Action, record
 from sync_ui.services.exports import Span
 from sync_ui.services.sights import Sight
 from tests.practice import NOW, Book, Clock, Practice, token_of
@@ -83,15 +85,7 @@ def test_roles_of_earlier_count(practice: Practice, now: Clock) -> None:
     make(practice.anna, practice.annas_calendar, "Anna's phone")
     sam = practice.sam.user_id or 0
     with transaction() as session:
-        session.add(
-            AuditEntry(
-                at=NOW,
-                actor="command",
-                action="user.created",
-                subject=f"user:{sam}",
-                detail={"role": "scheduler"},
-            )
-        )
+        record(session, COMMAND, Action.USER_CREATED, f"user:{sam}", role="scheduler")
     accounts.change_user(practice.ada, sam, name="Sam Rivera", role=Role.CLINICIAN)
 
     put_out(practice, practice.sam)
@@ -176,6 +170,7 @@ def test_clients_that_came_later_were_not_seen(practice: Practice, book: Book, n
     book(practice.jane)
     put_out(practice, practice.unlu)
     now.move(days=1)
-    book(practice.zoe, actor=practice.unlu, at="2026-12-01 10:00")
+    unlus = replace(practice.sam, clinician_id=practice.unlu.clinician_id)
+    book(practice.zoe, actor=unlus, at="2026-12-01 10:00")
 
     assert sight(practice.unlu).clients == 1

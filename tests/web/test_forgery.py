@@ -89,7 +89,7 @@ def test_what_is_no_form_changes_nothing_even_with_the_token(
         "/settings/places", data=body, content_type=content_type, headers=headers
     )
 
-    assert (refused.status_code, every_row() == before) == (422, True)
+    assert (refused.status_code, every_row() == before) == (415, True)
 
 
 def test_no_route_that_changes_is_left_out(app: Flask) -> None:
