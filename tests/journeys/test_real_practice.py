@@ -162,6 +162,7 @@ def add_user(page: Page, name: str, email: str, role: str) -> None:
     page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("E-mail address").fill(email)
     page.get_by_label("Role", exact=True).select_option(role)
+    page.get_by_text("Set a first password instead").click()
     page.get_by_label("First password").fill(steps.PASSWORD)
     page.get_by_role("button", name="Add user").click()
     steps.sees(page, "The user is added.")
