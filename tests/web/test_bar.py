@@ -475,6 +475,8 @@ def test_a_stranger_hears_the_same_of_every_address_that_is_none(
             client.open(f"/cal/{path}/a.ics?x=1", method=method, headers=headers) for path in paths
         ]
         assert {answer.status_code for answer in answers} == {404}
+        for answer in answers:
+            assert re.fullmatch("[0-9a-f]{8}", answer.headers.pop("X-Request-ID"))  # by chance
         assert len({(str(answer.headers), answer.data) for answer in answers}) == 1
 
 
