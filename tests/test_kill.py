@@ -22,7 +22,7 @@ from tests.machine.people import Person
 from tests.machine.soaking import rounds
 from tests.practice import PASSWORD, Settled
 
-ROUNDS, SOAK_ROUNDS = 10, 200
+ROUNDS, SOAK_ROUNDS = 5, 200
 
 WRITERS = 4
 
