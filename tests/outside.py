@@ -1,5 +1,6 @@
 """A connection of Dr. Ünlü's to a provider that lives in memory."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 from flask import Flask, current_app
@@ -13,6 +14,13 @@ from sync_ui.models import Connection, Copy, Direction, ProviderName, Step, db
 from sync_ui.services import connections, copies, providers, sync
 from sync_ui.services.sync import Passed
 from tests.practice import Practice
+
+
+def keep_in_memory(app: Flask) -> None:
+    """Every account outside is one in memory, by its user's name."""
+    accounts_there: defaultdict[str, Memory] = defaultdict(Memory)
+    openers = app.extensions["providers"]
+    openers[ProviderName.CALDAV] = lambda login: accounts_there[login.name]
 
 
 @dataclass

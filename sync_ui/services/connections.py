@@ -78,7 +78,6 @@ def connect(
         raise Invalid("The calendar that is written to cannot block time as well.")
     with transaction() as session:
         calendar = clinicians(actor, calendar_key)
-        access.require_in(actor)
         limits.check_mode(mode, agreement, confirmed=confirmed)
         _refuse_second(calendar, place)
         now = clock.now()

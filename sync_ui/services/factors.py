@@ -20,8 +20,8 @@ from sync_ui import clock
 from sync_ui.domain import tokens
 from sync_ui.domain.roles import Permission, Role
 from sync_ui.errors import Invalid
-from sync_ui.models import Authenticator, Passkey, Practice, RecoveryCode, User, db, transaction
-from sync_ui.services import access, sealing
+from sync_ui.models import Authenticator, Passkey, RecoveryCode, User, db, transaction
+from sync_ui.services import access, practice, sealing
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 
@@ -108,7 +108,7 @@ def counted() -> dict[Role, tuple[int, int]]:
 
 def roles_that_must() -> frozenset[Role]:
     """Whoever has one of these roles must have a second factor."""
-    return frozenset(Role(word) for word in _policy().second_factor_roles.split())
+    return frozenset(Role(word) for word in practice.get().second_factor_roles.split())
 
 
 def owes_one(user_id: int, role: Role) -> bool:
@@ -126,7 +126,7 @@ def change_policy(actor: Actor, *, roles: frozenset[Role], idle_minutes: int) ->
         raise Invalid(f"A session can wait {SHORTEST_IDLE} to {LONGEST_IDLE} minutes.")
     words = " ".join(role.value for role in Role if role in roles)
     with transaction() as session:
-        found = _policy()
+        found = practice.get(session)
         found.second_factor_roles, found.idle_minutes = words, idle_minutes
         record(
             session,
@@ -136,10 +136,6 @@ def change_policy(actor: Actor, *, roles: frozenset[Role], idle_minutes: int) ->
             roles=words,
             idle_minutes=idle_minutes,
         )
-
-
-def _policy() -> Practice:
-    return db.session.get_one(Practice, 1)
 
 
 def new_secret() -> str:

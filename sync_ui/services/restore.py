@@ -92,8 +92,11 @@ class Restored:
 
 def look(found: Installation, path: Path) -> Outlook:
     """Raises Invalid with a sentence for whatever cannot be restored; touches nothing."""
+    return _outlook(found, path, standings.look(found))
+
+
+def _outlook(found: Installation, path: Path, standing: Standing) -> Outlook:
     note = copying.check(path, copying.key_of(path, found.keys.ring("database")))
-    standing = standings.look(found)
     there = standing.installation
     same = None if there is None else there == note.installation
     return Outlook(note, same, _knows_the_dead(found.journal, standing, note))
@@ -107,8 +110,8 @@ def restore(found: Installation, path: Path, *, reset_links: bool = False) -> Re
     else away. Raises as `look`, Conflict while somebody has the database open,
     Unavailable.
     """
-    outlook = look(found, path)
     standing = standings.look(found)
+    outlook = _outlook(found, path, standing)
     note, key = outlook.note, found.keys.database
     fresh = found.config.data_dir / copying.RESTORING
     copying.unpack(path, copying.key_of(path, found.keys.ring("database")), fresh, key)

@@ -10,8 +10,8 @@ from sync_ui import clock
 from sync_ui.domain import tokens
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import NotFound
-from sync_ui.models import Practice, Session, User, db, transaction
-from sync_ui.services import access, factors
+from sync_ui.models import Session, User, db, transaction
+from sync_ui.services import access, factors, practice
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 
@@ -96,7 +96,7 @@ def half(secret: str) -> Session | None:
 
 def idle_limit() -> timedelta:
     """How long a session lives without anybody doing anything, as the practice has it."""
-    return timedelta(minutes=db.session.scalars(select(Practice.idle_minutes)).one())
+    return timedelta(minutes=practice.get().idle_minutes)
 
 
 def seconds_left(secret: str) -> int:

@@ -5,11 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
 from sync_ui.config import Config
+from sync_ui.gateways.memory import Memory
 from sync_ui.models import installation
+from tests.outside import Outside, connect
 from tests.postgresql import drop_database, name_of, new_database
-from tests.practice import Settled, settle, with_practice
+from tests.practice import Practice, Settled, settle, with_practice
 
 
 @pytest.fixture(params=["sqlcipher", "postgresql"])
@@ -48,3 +51,16 @@ def settled_template(postgresql_server: str, migrated_template: str, settled: Se
 
 def for_sqlalchemy(url: str) -> str:
     return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+@pytest.fixture
+def there(app: Flask) -> Memory:
+    """An account with a private calendar."""
+    found = Memory()
+    found.make_calendar("Private")
+    return found
+
+
+@pytest.fixture
+def outside(practice: Practice, there: Memory) -> Outside:
+    return connect(practice, there)

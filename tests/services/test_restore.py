@@ -49,7 +49,7 @@ from sync_ui.services import (
 from sync_ui.services import keys as rotation
 from sync_ui.services.access import COMMAND
 from sync_ui.services.restore import Restored
-from tests.outside import Outside, connect
+from tests.outside import Outside
 from tests.practice import PASSWORD, Book, Clock, Practice, token_of
 from tests.services.conftest import for_sqlalchemy
 from tests.services.test_feeds import summaries
@@ -65,19 +65,6 @@ def backup(app: Flask, tmp_path: Path) -> Callable[[], Path]:
         return path
 
     return make
-
-
-@pytest.fixture
-def there(app: Flask) -> Memory:
-    """An account with a private calendar."""
-    found = Memory()
-    found.make_calendar("Private")
-    return found
-
-
-@pytest.fixture
-def outside(practice: Practice, there: Memory) -> Outside:
-    return connect(practice, there)
 
 
 def put_back(path: Path, *, reset_links: bool = False) -> Restored:

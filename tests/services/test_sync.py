@@ -6,7 +6,6 @@ from datetime import date, datetime, timedelta
 
 import pytest
 from cryptography.exceptions import InvalidTag
-from flask import Flask
 from sqlalchemy import select
 
 from sync_ui.domain.event import DisplayMode, Kind
@@ -47,19 +46,6 @@ from tests.outside import Outside, connect
 from tests.practice import NOW, ZONE, Book, Clock, Practice, token_of
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def there(app: Flask) -> Memory:
-    """An account with a private calendar."""
-    found = Memory()
-    found.make_calendar("Private")
-    return found
-
-
-@pytest.fixture
-def outside(practice: Practice, there: Memory) -> Outside:
-    return connect(practice, there)
 
 
 def moved(told: Told, by: timedelta) -> Told:

@@ -1,6 +1,5 @@
 """Every route, every role, every owner: one table, checked against the live map of routes."""
 
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -18,7 +17,6 @@ from sync_ui.domain.apps import Reader
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
 from sync_ui.domain.tokens import digest
-from sync_ui.gateways.memory import Memory
 from sync_ui.models import (
     Appointment,
     AppointmentType,
@@ -60,6 +58,7 @@ from sync_ui.services.access import COMMAND, Actor
 from sync_ui.services.plans import Plan
 from sync_ui.services.providers import Login
 from sync_ui.services.series import Scope
+from tests.outside import keep_in_memory
 from tests.practice import PASSWORD, ZONE, Book, Practice, csrf_token
 
 BrowserOf = Callable[[str], FlaskClient]
@@ -614,10 +613,7 @@ class Asker:
 
 @pytest.fixture
 def app(app: Flask) -> Flask:
-    """Every account outside is one in memory."""
-    accounts_there: defaultdict[str, Memory] = defaultdict(Memory)
-    openers = app.extensions["providers"]
-    openers[ProviderName.CALDAV] = lambda login: accounts_there[login.name]
+    keep_in_memory(app)
     return app
 
 

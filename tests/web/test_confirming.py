@@ -2,7 +2,6 @@
 
 import inspect
 import re
-from collections import defaultdict
 from collections.abc import Callable
 from html import unescape
 from io import BytesIO
@@ -14,10 +13,10 @@ from sqlalchemy import select
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
-from sync_ui.gateways.memory import Memory
-from sync_ui.models import AuditEntry, Link, ProviderName, Session, SignInFailure, User, db
+from sync_ui.models import AuditEntry, Link, Session, SignInFailure, User, db
 from sync_ui.services import accounts
 from sync_ui.web import confirming
+from tests.outside import keep_in_memory
 from tests.practice import PASSWORD, Book, Clock, Practice, csrf_token
 from tests.web.test_access import EXPECTED, Asker, Things, every_row
 
@@ -51,10 +50,7 @@ LINKS = [route for route in FAR_REACHING if route[0].split(".")[0] in OWN]
 
 @pytest.fixture
 def app(app: Flask) -> Flask:
-    """Every account outside is one in memory, by its user's name."""
-    accounts_there: defaultdict[str, Memory] = defaultdict(Memory)
-    openers = app.extensions["providers"]
-    openers[ProviderName.CALDAV] = lambda login: accounts_there[login.name]
+    keep_in_memory(app)
     return app
 
 

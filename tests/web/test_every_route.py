@@ -3,7 +3,6 @@
 import logging
 import re
 import threading
-from collections import defaultdict
 from collections.abc import Callable
 
 import pytest
@@ -15,9 +14,9 @@ from werkzeug.routing import IntegerConverter
 from wtforms.fields.core import UnboundField
 
 from sync_ui.config import ROOT
-from sync_ui.gateways.memory import Memory
-from sync_ui.models import Appointment, Link, ProviderName, Row, User, db
+from sync_ui.models import Appointment, Link, Row, User, db
 from sync_ui.services import links
+from tests.outside import keep_in_memory
 from tests.practice import Book, Practice
 from tests.web.test_access import EXPECTED, POSTS, Asker, every_row
 
@@ -31,10 +30,7 @@ COLUMNS = sorted({column.name for table in Row.metadata.sorted_tables for column
 
 @pytest.fixture
 def app(app: Flask) -> Flask:
-    """Every account outside is one in memory."""
-    accounts_there: defaultdict[str, Memory] = defaultdict(Memory)
-    openers = app.extensions["providers"]
-    openers[ProviderName.CALDAV] = lambda login: accounts_there[login.name]
+    keep_in_memory(app)
     return app
 
 
