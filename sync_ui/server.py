@@ -66,6 +66,9 @@ def serve(host: str | None = None, port: int | None = None) -> None:
             web_server(host, port).serve(target_loader=load_application, wrap_loader=False)
         finally:
             background.stop()
+            # Granian that fails leaves its processes, and Python would wait for them for ever.
+            for left in multiprocessing.active_children():
+                left.kill()
 
 
 def greet(host: str, port: int) -> None:

@@ -1,5 +1,6 @@
 """One installation: its settings, keys, database and journal, made ready to serve."""
 
+import errno
 import logging
 import os
 from collections.abc import Iterator
@@ -38,6 +39,11 @@ LOST = (
 BROKEN = (
     "the database is damaged so far that it cannot be served. Restore a backup with "
     "`flask restore FILE`; what is there now is kept beside it."
+)
+
+READ_ONLY = (
+    "the disk of the data directory is read-only; Linux makes a failing disk so. Have it checked "
+    "and repaired, then start again."
 )
 
 log = logging.getLogger(__name__)
@@ -211,7 +217,9 @@ def make_directory(config: Config) -> Path:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (data_dir / "prepare.lock").open("a"):
             pass
-    except OSError:
+    except OSError as error:
+        if error.errno == errno.EROFS:
+            raise CannotStart(READ_ONLY) from None
         raise CannotStart(
             "the data directory cannot be made or written to. Check SYNC_DATA_DIR."
         ) from None

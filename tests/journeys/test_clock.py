@@ -1,9 +1,7 @@
 """The running product, whose computer's clock jumps, stands still and comes back."""
 
 import re
-import shutil
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,40 +14,15 @@ from tests.journeys.conftest import DEMO_CLINICIANS, Fill
 from tests.journeys.person import Person, field
 from tests.journeys.product import Product, until
 from tests.journeys.test_under_load import ADMIN, until_found
-from tests.system import missing
+from tests.stepped_clock import SteppedClock
 
 # As long as nothing else in the demo.
 SHORT = timedelta(minutes=5)
 
+NOTHING = timedelta()
+DAY = timedelta(days=1)
+
 DOCTOR = "clinician@demo.example"
-
-
-class Watch:
-    """The clock of the product alone, which it looks at each time that it asks for the time."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self.set("+0")
-
-    def set(self, shown: str) -> None:
-        """Moved by so much, as "-1d"; a whole date and time is where it stands still."""
-        self._file.write_text(f"{shown}\n")
-
-    def settings(self) -> dict[str, str]:
-        faketime = shutil.which("faketime")
-        if faketime is None:
-            missing("faketime")
-        told = subprocess.run(
-            [faketime, "-m", "-f", "+0", "env"], check=True, capture_output=True, text=True
-        )
-        found = re.search(r"^LD_PRELOAD=(.+)$", told.stdout, re.MULTILINE)
-        assert found
-        return {
-            "LD_PRELOAD": found[1],
-            "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
 
 
 def sequence(reading: Reading, uid: str) -> int:
@@ -61,8 +34,8 @@ def sequence(reading: Reading, uid: str) -> int:
 
 @pytest.mark.bar("D7")
 def test_a_clock_that_jumps_or_stands_still_harms_nothing(tmp_path: Path, fill: Fill) -> None:
-    watch = Watch(tmp_path / "clock")
-    product = Product(tmp_path, **watch.settings())
+    clock = SteppedClock(tmp_path)
+    product = Product(tmp_path, **clock.settings())
     fill(product, DEMO_CLINICIANS, 4)
     words = ("--calendar", DOCTOR, "--label", "Phone", "--display", "initials")
     address = product.command("link", "create", *words)
@@ -89,18 +62,23 @@ def test_a_clock_that_jumps_or_stands_still_harms_nothing(tmp_path: Path, fill: 
         shown = sequence(before, uid)
 
         # Back and forth by a day, to a stand, and to what is right: each move is seen at once.
-        stand = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d %H:%M:%S}"
-        for hour, clock in enumerate(("-1d", "+1d", stand, "+0"), 1):
-            watch.set(clock)
+        steps: list[Callable[[], None]] = [
+            lambda: clock.be_ahead(-DAY),
+            lambda: clock.be_ahead(DAY),
+            lambda: clock.stand(datetime.now(UTC) + 2 * DAY),
+            lambda: clock.be_ahead(NOTHING),
+        ]
+        for hour, step in enumerate(steps, 1):
+            step()
             mover = Person(product.url, ADMIN)
             revision = field(mover.get(one).text, "revision")
             moved = mover.send(one, start=f"{hour:02}:00", revision=revision, **form)
-            assert (clock, moved.status_code) == (clock, 302)
+            assert (hour, moved.status_code) == (hour, 302)
             mover.close()
 
             after = fetch(address, etag=before.etag)
 
-            assert (clock, after.status) == (clock, 200)
+            assert (hour, after.status) == (hour, 200)
             assert sequence(after, uid) > shown
             assert made + timedelta(hours=hour) in after.starts()
             # The worker does what a new day brings, and then nothing is new.
@@ -111,12 +89,12 @@ def test_a_clock_that_jumps_or_stands_still_harms_nothing(tmp_path: Path, fill: 
         early.close()
         early = Person(product.url, ADMIN)  # another: on days ahead the worker ends what is old
         assert early.get("/account").status_code == 200
-        watch.set("+1y")
+        clock.be_ahead(366 * DAY)
         assert early.get("/account").status_code == 302
         assert fetch(address, etag=before.etag).status == 200
         Person(product.url, ADMIN).close()
 
-        watch.set("+0")
+        clock.be_ahead(NOTHING)
         until(lambda: fetch(f"{product.url}/health").status == 200)
         assert (fetch(address).status, sequence(fetch(address), uid)) == (200, shown)
         Person(product.url, ADMIN).close()
@@ -130,6 +108,7 @@ def safely(product: Product) -> Iterator[None]:
         yield
     finally:
         product.stop_if_running()
+    assert product.news() == []
 
 
 def uid_at(reading: Reading, starts: datetime) -> str:

@@ -19,7 +19,7 @@ from sync_ui.models import keys
 from tests.journeys.calendar_app import fetch
 from tests.journeys.conftest import Fill
 from tests.journeys.person import Person
-from tests.journeys.product import Product, free_port, running, until
+from tests.journeys.product import Product, free_port, port_is_free, running, until
 
 ADMIN = "admin@demo.example"
 
@@ -212,6 +212,37 @@ def test_a_second_server_on_one_directory_refuses_also_after_a_kill(
         assert "another server is using this data directory" in said(first.data_dir)
     finally:
         first.stop_if_running()
+
+
+FAILING = """
+import sys
+from granian.server.mp import MPServer
+
+def fail(*_):
+    raise OSError("No such luck")
+
+MPServer._serve_loop = fail
+sys.argv = ["flask", "serve"]
+from flask.cli import main
+main()
+"""
+
+
+@pytest.mark.bar("D8")
+def test_a_web_server_that_fails_leaves_no_process_behind(tmp_path: Path) -> None:
+    port = free_port()
+    done = subprocess.run(
+        [sys.executable, "-c", FAILING],
+        cwd=ROOT,
+        env={**os.environ, "SYNC_DATA_DIR": str(tmp_path / "instance"), "PORT": str(port)},
+        capture_output=True,  # ends when the last of them has closed it
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert "The program ended: OSError" in done.stderr
+    assert port_is_free(port)
 
 
 def said(data_dir: Path, *words: str) -> str:

@@ -12,38 +12,28 @@ from typing import Any
 
 import sqlcipher3.dbapi2 as sqlcipher
 
-from sync_ui.config import ROOT
 from sync_ui.domain import chain
 from tests.journeys.product import SECONDS_TO_STOP, Product, descendants, is_alive, port_is_free
 from tests.journeys.product import until as wait_until
-
-CLOCK = Path(__file__).parent / "clock"
+from tests.stepped_clock import SteppedClock
 
 
 class Installation(Product):
     """One that can be killed whole, whose clock can be set and whose files can be read."""
 
     def __init__(self, folder: Path, *, starts_at: datetime | None = None) -> None:
-        self._clock = folder / "clock"
-        stepped = {
-            "STEPPED_CLOCK": str(self._clock),
-            "PYTHONPATH": os.pathsep.join([str(CLOCK), str(ROOT)]),
-        }
-        super().__init__(folder, **(stepped if starts_at else {}))
-        self._ahead = timedelta()
+        self._clock = SteppedClock(folder)
+        super().__init__(folder, **(self._clock.settings() if starts_at else {}))
         if starts_at:
             self.step(starts_at - datetime.now(UTC))
 
     def step(self, span: timedelta) -> None:
         """The product's clock is set so much forward, or back; ours stays."""
-        self._ahead += span
-        written = self._clock.with_suffix(".new")
-        written.write_text(str(self._ahead.total_seconds()))
-        written.replace(self._clock)
+        self._clock.step(span)
 
     def now(self) -> datetime:
         """What the product's clock says."""
-        return datetime.now(UTC) + self._ahead
+        return self._clock.now()
 
     def kill_all(self) -> None:
         """As a power cut does, for every process at once."""
