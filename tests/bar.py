@@ -129,7 +129,6 @@ OPEN = {
     "N5": "Slow clients are three hundred, and feeds are counted, not timed.",
     "I2": "Not how long it takes: the sentences are the same.",
     "I8": "No spreadsheet opens an export here; 100,000 rows are in benchmarks/.",
-    "D3": "No real disk is filled or fails under the running product; its engine says so.",
     "D6": "A day of it is left to a run by hand; here are a long reader and many requests.",
     "D7": "Leap seconds: no clock that we can set shows one.",
     "B6": "PostgreSQL wipes what was deleted in its own time.",
