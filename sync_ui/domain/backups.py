@@ -7,6 +7,10 @@ from zoneinfo import ZoneInfo
 
 DAYS, WEEKS, MONTHS = 7, 4, 6
 
+# Of what an upgrade or a restore has kept: so many, and for so long however many they are.
+FORMER = 3
+A_MONTH = timedelta(days=30)
+
 # In the practice's own time: nobody books then.
 AT = time(2)
 A_DAY = timedelta(days=1)
@@ -29,6 +33,12 @@ def kept(moments: Iterable[datetime], zone: ZoneInfo) -> set[datetime]:
         *_latest_of_each(latest_first, [_week(day) for day in days], WEEKS),
         *_latest_of_each(latest_first, [(day.year, day.month) for day in days], MONTHS),
     }
+
+
+def kept_former(moments: Iterable[datetime], now: datetime) -> set[datetime]:
+    """Of these copies of the database as it was: the latest three, and all of the last 30 days."""
+    latest_first = sorted(set(moments), reverse=True)
+    return {*latest_first[:FORMER], *(at for at in latest_first if now - at <= A_MONTH)}
 
 
 def _latest_of_each(

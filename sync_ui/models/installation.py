@@ -18,7 +18,7 @@ from sync_ui import clock
 from sync_ui.config import Config
 from sync_ui.domain import disks
 from sync_ui.errors import CannotStart, SyncError, Unavailable
-from sync_ui.models import copying, database, keys, migrations
+from sync_ui.models import copying, database, former, keys, migrations
 from sync_ui.models.damage import DAMAGED, Damage, sentence_for
 from sync_ui.models.head import Head
 from sync_ui.models.journal import Journal
@@ -117,10 +117,9 @@ def _copy_before_upgrade(config: Config, engine: Engine, found: Keys) -> None:
     if revision in {None, migrations.head()} or not migrations.is_known(str(revision)):
         return
     source = copying.Source(config.data_dir, config.database_url, found.database)
-    name = f"before-{revision}-{clock.now():%Y%m%dT%H%M%SZ}{copying.ENDING}"
     try:
         make_backup_directory(config)
-        copying.make(source, config.backups / name)
+        copying.make(source, former.before_upgrade(config, str(revision), clock.now()))
     except SyncError as error:
         raise CannotStart(
             f"the backup that comes before an upgrade could not be made. {error.sentence}"

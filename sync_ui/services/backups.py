@@ -16,7 +16,7 @@ from sync_ui import clock
 from sync_ui.domain import backups as rules
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import Conflict, NotFound, SyncError, Unavailable
-from sync_ui.models import Backup, BackupKind, Calendar, copying, db, transaction
+from sync_ui.models import Backup, BackupKind, Calendar, copying, db, former, transaction
 from sync_ui.models import installation as installations
 from sync_ui.models.database import sqlite_path
 from sync_ui.models.installation import Installation, current
@@ -95,9 +95,11 @@ def adopt(session: Session, found: Installation) -> int:
 def thin_out(actor: Actor) -> int:
     """Daily backups beyond 7 days, 4 weeks and 6 months are gone, and old ones made by hand.
 
-    Only files that we named ourselves. Returns how many.
+    So is what upgrades and restores have kept, but for the latest. Only files that we named
+    ourselves. Returns how many.
     """
     gone: list[Path] = []
+    past = _past_need()
     with transaction() as session:
         adopt(session, current())
         zone = ZoneInfo(practice.get(session).zone)
@@ -112,11 +114,20 @@ def thin_out(actor: Actor) -> int:
         gone.extend(path for each in over if (path := _path(each)))
         for each in [*over, *forgotten]:
             session.delete(each)
-        if over:
-            record(session, actor, Action.BACKUPS_THINNED, count=len(over))
-    for path in gone:
-        path.unlink(missing_ok=True)
-    return len(gone)
+        if number := len(over) + len(past):
+            record(session, actor, Action.BACKUPS_THINNED, count=number)
+    for path in [*gone, *past]:
+        copying.discard(path)
+    return len(gone) + len(past)
+
+
+def _past_need() -> list[Path]:
+    """What upgrades and restores have kept for long enough."""
+    gone: list[Path] = []
+    for copies in former.found(current().config):
+        kept = rules.kept_former(copies.values(), clock.now())
+        gone.extend(path for path, at in copies.items() if at not in kept)
+    return gone
 
 
 def listed(actor: Actor) -> list[Made]:

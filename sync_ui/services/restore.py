@@ -28,6 +28,7 @@ from sync_ui.models import (
     Token,
     copying,
     database,
+    former,
     keys,
     migrations,
     moving,
@@ -288,22 +289,19 @@ def _knows_the_dead(journal: Journal, standing: Standing, note: Note) -> bool:
 
 def _put_in_place(found: Installation, fresh: Path) -> Path | None:
     config, key = found.config, found.keys.database
-    at = f"{clock.now():%Y%m%dT%H%M%S%fZ}"
+    kept = former.before_restore(config, clock.now())
     if config.database_url is None:
         current = database.sqlite_path(config.data_dir)
-        kept = config.data_dir / f"{copying.KEPT}{at}"
         copying.put_in_place(fresh, current, key, kept)
         return kept if kept.exists() else None
-    return _put_into_postgresql(config, key, fresh, at)
+    return _put_into_postgresql(config, key, fresh, kept)
 
 
-def _put_into_postgresql(config: Config, key: bytes, fresh: Path, at: str) -> Path | None:
+def _put_into_postgresql(config: Config, key: bytes, fresh: Path, kept: Path) -> Path | None:
     """All rows in one transaction; what was there is kept as a backup."""
     engine = database.make_engine(config.data_dir, config.database_url, key)
-    kept = None
     try:
-        if migrations.exists(engine):
-            kept = config.data_dir / f"before-restore-{at}{copying.ENDING}"
+        if there := migrations.exists(engine):
             copying.make(copying.Source(config.data_dir, config.database_url, key), kept)
         migrations.upgrade(engine)
         with (
@@ -313,4 +311,4 @@ def _put_into_postgresql(config: Config, key: bytes, fresh: Path, at: str) -> Pa
             moving.replace_rows(connection, fresh, key)
     finally:
         engine.dispose()
-    return kept
+    return kept if there else None

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_ui.domain.backups import is_due, is_too_old, kept
+from sync_ui.domain.backups import is_due, is_too_old, kept, kept_former
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)  # a Monday in New York
@@ -57,6 +57,15 @@ def test_whoever_thins_out_early_loses_nothing_that_would_be_kept_later(
     late = [moment for moment in moments if moment not in early]
 
     assert kept([*kept(early, NEW_YORK), *late], NEW_YORK) == kept(moments, NEW_YORK)
+
+
+def test_of_what_upgrades_have_kept_the_latest_three_stay_and_all_of_a_month() -> None:
+    yearly, lively = days_ago(0, 365, 730, 1095), days_ago(0, 1, 9, 30, 31, 32)
+
+    assert kept_former(yearly, NOON) == set(yearly[:3])
+    assert kept_former(lively, NOON) == set(lively[:4])
+    assert kept_former(yearly[3:], NOON) == set(yearly[3:])
+    assert kept_former(days_ago(-400, 40, 41, 42), NOON) == set(days_ago(-400, 40, 41))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from sync_ui.errors import Conflict, Invalid, NotFound, Refused, Unavailable
-from sync_ui.models import AuditEntry, Backup, Calendar, copying, db, transaction
+from sync_ui.models import AuditEntry, Backup, Calendar, copying, db, former, transaction
 from sync_ui.models.installation import current
 from sync_ui.services import backups, keys
 from sync_ui.services.access import COMMAND
@@ -129,6 +129,41 @@ def test_a_daily_backup_of_the_ninth_day_takes_the_place_of_an_older_one(
     assert len(files()) == len(listed)
     assert 7 < len(listed) < 7 + 4 + 2
     assert by_hand.id in [made.backup.id for made in listed]
+
+
+def former_names() -> list[set[str]]:
+    return [{path.name for path in copies} for copies in former.found(current().config)]
+
+
+def test_of_what_upgrades_and_restores_have_kept_the_latest_three_stay(
+    practice: Practice, now: Clock
+) -> None:
+    """And whatever is of the last 30 days, or has another name."""
+    config, made = current().config, list[list[Path]]()
+    config.backups.mkdir()
+    for number in range(6):
+        upgrade = former.before_upgrade(config, f"000{number}", now())
+        made.append([upgrade, former.before_restore(config, now())])
+        now.move(days=10)
+    for path in [path for each in made for path in each]:
+        path.write_bytes(b"as it was")
+    log = made[0][1].with_name(made[0][1].name + "-wal")
+    adas = [config.backups / "before-the-move.backup", config.data_dir / f"{copying.KEPT}Christmas"]
+    for path in [log, *adas]:
+        path.write_bytes(b"as it was")
+    backups.make(practice.ada)
+    assert [len(names) for names in former_names()] == [6, 6]
+
+    assert backups.thin_out(COMMAND) == 6  # those of 60, 50 and 40 days ago
+
+    upgrades, restores = ({path.name for path in each} for each in zip(*made[3:], strict=True))
+    assert former_names() == [upgrades, restores]
+    assert [path.exists() for path in [log, *adas]] == [False, True, True]
+    thinned = select(AuditEntry.detail).where(AuditEntry.action == "backup.thinned")
+    assert [detail["count"] for detail in db.session.scalars(thinned)] == [6]
+    assert backups.thin_out(COMMAND) == 0
+    now.move(days=1000)
+    assert backups.thin_out(COMMAND) == 0
 
 
 def test_a_folder_that_cannot_be_written_is_told_and_tried_again_in_an_hour(
