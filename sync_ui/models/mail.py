@@ -21,6 +21,13 @@ class MailKind(StrEnum):
     INVITATION = "invitation"
     RESET = "reset"
     EMAIL_CHANGED = "email_changed"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    APP_ADDED = "app_added"
+    APP_REMOVED = "app_removed"
+    PASSKEY_ADDED = "passkey_added"
+    PASSKEY_REMOVED = "passkey_removed"
+    FACTORS_REMOVED = "factors_removed"
+    CODES_DRAWN = "codes_drawn"
 
 
 class Mail(Row):

@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session as Transaction
 from sync_ui import clock
 from sync_ui.domain.roles import Permission, Role
 from sync_ui.errors import Conflict, Invalid, NotFound, Refused
-from sync_ui.models import Clinician, User, db, transaction
+from sync_ui.models import Clinician, MailKind, User, db, transaction
 from sync_ui.services import (
     access,
     addresses,
+    alerts,
     doors,
     mail,
     offboarding,
@@ -183,6 +184,7 @@ def _set_password(actor: Actor, found: User, password: str, shown: str | None = 
         if shown is not None and again.password_hash != shown:
             raise Conflict("Your password was changed just now, by somebody else or on a sheet.")
         again.password_hash = password_hash
+        alerts.owe(session, again, MailKind.PASSWORD_CHANGED)
         sessions.end_all(session, user_id)
         tickets.end_all(session, user_id)
         record(session, actor, Action.PASSWORD_CHANGED, f"user:{user_id}")
@@ -200,8 +202,7 @@ def change_own_email(actor: Actor, email: str) -> None:
             return
         if session.scalar(select(User.id).where(User.email == email)) is not None:
             raise Conflict(TAKEN)
-        if mail.is_configured():
-            mail.owe_email_changed(session, found)
+        alerts.owe(session, found, MailKind.EMAIL_CHANGED)
         found.email = email
         # What is on its way to the old address would open the account to whoever reads there.
         tickets.end_all(session, found.id)

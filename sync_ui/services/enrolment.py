@@ -7,8 +7,8 @@ from sync_ui import clock
 from sync_ui.domain import tokens
 from sync_ui.domain.roles import Permission
 from sync_ui.errors import Conflict, Invalid, NotFound, Refused
-from sync_ui.models import Authenticator, Passkey, Session, User, db, transaction
-from sync_ui.services import access, doors, factors, passkeys, practice, sealing, sessions
+from sync_ui.models import Authenticator, MailKind, Passkey, Session, User, db, transaction
+from sync_ui.services import access, alerts, doors, factors, passkeys, practice, sealing, sessions
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 
@@ -57,6 +57,7 @@ def confirm_app(actor: Actor, secret: str, code: str) -> list[str]:
                 "Wait for its next one; the phone’s clock must be right."
             )
         found.confirmed_at, found.last_step = clock.now(), step
+        alerts.owe(session, session.get_one(User, user_id), MailKind.APP_ADDED)
         record(session, actor, Action.APP_ADDED, f"user:{user_id}")
         return _counts(session, user_id, secret)
 
@@ -68,6 +69,7 @@ def add_passkey(actor: Actor, secret: str, *, challenge: str, answer: str, name:
     made = passkeys.registered(user_id, challenge, answer)
     with transaction() as session:
         passkey = passkeys.add(session, user_id, made, name)
+        alerts.owe(session, session.get_one(User, user_id), MailKind.PASSKEY_ADDED)
         record(session, actor, Action.PASSKEY_ADDED, f"passkey:{passkey.id}")
         return _counts(session, user_id, secret)
 
@@ -91,6 +93,7 @@ def draw_codes(actor: Actor) -> list[str]:
         if not factors.has_any(user_id):
             raise Refused("Recovery codes stand in for a second factor. Add one first.")
         codes = factors.draw_codes(session, user_id)
+        alerts.owe(session, session.get_one(User, user_id), MailKind.CODES_DRAWN)
         record(session, actor, Action.RECOVERY_CODES_DRAWN, f"user:{user_id}")
     return codes
 
@@ -104,6 +107,7 @@ def remove_app(actor: Actor) -> None:
             raise NotFound("You have no authenticator app.")
         if found.confirmed_at is not None:
             _keep_one(user_id)
+            alerts.owe(session, session.get_one(User, user_id), MailKind.APP_REMOVED)
         session.delete(found)
         _removed(session, actor, user_id, factors.Kind.APP)
 
@@ -117,6 +121,7 @@ def remove_passkey(actor: Actor, passkey_id: int) -> None:
         if found is None:
             raise NotFound("You have no such passkey.")
         _keep_one(user_id)
+        alerts.owe(session, session.get_one(User, user_id), MailKind.PASSKEY_REMOVED)
         session.delete(found)
         _removed(session, actor, user_id, factors.Kind.PASSKEY)
 
@@ -141,7 +146,9 @@ def forget(actor: Actor, user_id: int) -> None:
     """
     access.require(actor, Permission.PEOPLE)
     with transaction() as session:
-        access.get(User, user_id, "There is no such user.")
+        found = access.get(User, user_id, "There is no such user.")
+        if factors.has_any(user_id):
+            alerts.owe(session, found, MailKind.FACTORS_REMOVED)
         factors.forget(session, user_id)
         sessions.end_all(session, user_id)
         record(session, actor, Action.FACTORS_FORGOTTEN, f"user:{user_id}")

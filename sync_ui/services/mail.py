@@ -12,7 +12,7 @@ from sync_ui.errors import Invalid, Refused, SyncError, Unavailable
 from sync_ui.gateways.smtp import MailError, Server
 from sync_ui.models import Connection, Link, Mail, MailKind, User, db, transaction
 from sync_ui.models.installation import current
-from sync_ui.services import access, codes, links, tickets
+from sync_ui.services import access, alerts, codes, links, tickets
 from sync_ui.services.access import WORKER, Actor
 from sync_ui.services.audit import Action, record
 
@@ -54,12 +54,6 @@ TICKETS = {
 ABOUT_TICKETS = (
     "The page works once, within {minutes} minutes. "
     "Whoever opens it can sign in as you, so do not forward this message."
-)
-
-EMAIL_CHANGED = (
-    "Your e-mail address was changed",
-    "Your sign-in for the practice's calendar has another e-mail address from now on. "
-    "If that was not you, tell an administrator of your practice at once.\n",
 )
 
 MOST_ATTEMPTS = 8
@@ -109,12 +103,6 @@ def owe_notice(session: Session, link: Link, kind: MailKind) -> None:
     if user is not None and wants_notice(session, link, kind):
         now = clock.now()
         session.add(Mail(kind=kind, user_id=user.id, link_id=link.id, created_at=now, due_at=now))
-
-
-def owe_email_changed(session: Session, user: User) -> None:
-    """In the transaction under way, before the change: the address of now is told of it."""
-    now, kind = clock.now(), MailKind.EMAIL_CHANGED
-    session.add(Mail(kind=kind, user_id=user.id, address=user.email, created_at=now, due_at=now))
 
 
 def owe_connection_notice(session: Session, connection: Connection) -> None:
@@ -198,8 +186,8 @@ def _send(server: Server, mail_id: int) -> bool:
             raise Refused("This user is disabled.")
         if kind in TICKETS:
             letter = _ticket(user.id, kind)
-        elif kind is MailKind.EMAIL_CHANGED:
-            letter = EMAIL_CHANGED
+        elif kind in alerts.CHANGES:
+            letter = alerts.letter(kind)
         elif connection_id is not None:
             letter = _connection_message(connection_id)
         else:

@@ -16,7 +16,7 @@ from sync_ui.errors import NotFound, Refused
 from sync_ui.models import Mail, MailKind, Ticket, TicketKind, User, db, transaction
 from sync_ui.models.database import Instant
 from sync_ui.models.installation import current
-from sync_ui.services import access, backoff, doors, passwords, sessions
+from sync_ui.services import access, alerts, backoff, doors, passwords, sessions
 from sync_ui.services.access import Actor
 from sync_ui.services.audit import Action, record
 from sync_ui.services.practice import one_line
@@ -153,6 +153,7 @@ def spend(text: str, password: str) -> None:
         ticket = _usable(text)
         ticket.spent_at = clock.now()
         ticket.user.password_hash = password_hash
+        alerts.owe(session, ticket.user, MailKind.PASSWORD_CHANGED)
         sessions.end_all(session, ticket.user_id)
         end_all(session, ticket.user_id)
         actor = access.actor_for(ticket.user)
