@@ -6,7 +6,7 @@ import re
 import shutil
 import signal
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from sync_ui.models import (
     installation,
     keys,
     migrations,
+    moving,
 )
 from sync_ui.services import demo, feeds, links
 from sync_ui.services.access import COMMAND
@@ -53,11 +54,11 @@ def config_of(data_dir: Path) -> Config:
     return Config(data_dir=data_dir, base_url="https://calendar.example.com")
 
 
-def served(data_dir: Path, token: str) -> list[str]:
+def served(config: Config, token: str) -> list[str]:
     """The lines of the feed, without the stamps that say when something was made."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clock, "now", Clock())
-        for _ in running(config_of(data_dir)):
+        for _ in running(config):
             text = feeds.read(token).body.decode()
     stamps = re.compile(r"DTSTAMP|LAST-MODIFIED|X-PUBLISHED")
     return [line for line in text.split("\r\n") if not stamps.match(line)]
@@ -76,8 +77,9 @@ def full(empty_installation: Path, tmp_path_factory: pytest.TempPathFactory) -> 
             assert calendar is not None
             link = links.create(COMMAND, links.key(calendar), "Phone", DisplayMode.INITIALS)
             token = token_of(link)
-    feed = served(data_dir, token)
-    engine = engine_of(data_dir)
+    config = config_of(data_dir)
+    feed = served(config, token)
+    engine = engine_of(config)
     with engine.connect().execution_options(writing=True) as connection, connection.begin():
         fill_the_rest(connection)
     found = rows_of(engine)
@@ -87,8 +89,9 @@ def full(empty_installation: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return Full(data_dir, found, token, feed)
 
 
-def engine_of(data_dir: Path) -> Engine:
-    return database.make_engine(data_dir, None, keys.load(data_dir).database)
+def engine_of(config: Config) -> Engine:
+    key = keys.load(config.data_dir).database
+    return database.make_engine(config.data_dir, config.database_url, key)
 
 
 def tables_of(connection: Connection) -> list[Table]:
@@ -150,22 +153,54 @@ def data_dir(full: Full, tmp_path: Path) -> Path:
     return made
 
 
-def make_earlier(full: Full, data_dir: Path, revision: str) -> Rows:
+@pytest.fixture(params=["sqlcipher", "postgresql"])
+def config(request: pytest.FixtureRequest, data_dir: Path) -> Config:
+    if request.param == "sqlcipher":
+        return config_of(data_dir)
+    url: str = request.getfixturevalue("empty_postgresql_url")
+    return replace(config_of(data_dir), database_url=url.replace(":", "+psycopg:", 1))
+
+
+def make_earlier(full: Full, config: Config, revision: str) -> Rows:
     """A database of the earlier shape, with as much of the data as fits in."""
-    engine = engine_of(data_dir)
+    engine = engine_of(config)
     migrations.upgrade(engine, revision)
     with engine.connect().execution_options(writing=True) as connection, connection.begin():
         tables = tables_of(connection)
         for table in reversed(tables):
             connection.execute(table.delete())
         for table in tables:
-            names = [column.name for column in table.columns]
-            rows = [{name: row[name] for name in names} for row in full.rows[table.name]]
+            rows = [as_stored(table, row) for row in full.rows[table.name]]
             connection.execute(table.insert(), rows)
+            if engine.dialect.name == "postgresql":
+                moving._go_on_counting(connection, table)
     found = rows_of(engine)
     engine.dispose()
     assert min(len(rows) for rows in found.values()) > 0
     return found
+
+
+def as_stored(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+    """The row's values for the table's columns; PostgreSQL says of a moment that it is in UTC."""
+    values = {column.name: row[column.name] for column in table.columns}
+    return values | {
+        column.name: values[column.name].replace(tzinfo=UTC)
+        for column in table.columns
+        if getattr(column.type, "timezone", False) and values[column.name]
+    }
+
+
+def check_references(connection: Connection) -> None:
+    """SQLite has them unchecked during an upgrade; PostgreSQL has to go on counting."""
+    if connection.dialect.name == "sqlite":
+        assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+        return
+    for table in tables_of(connection):
+        [key, *more] = table.primary_key
+        sequence = func.pg_get_serial_sequence(f'"{table.name}"', key.name)
+        if not more and connection.scalar(select(sequence)):
+            latest = select(func.coalesce(func.max(key), 0)).scalar_subquery()
+            assert connection.scalar(select(func.nextval(sequence) > latest)), table.name
 
 
 def projected(after: Rows, before: Rows) -> Rows:
@@ -180,16 +215,16 @@ def projected(after: Rows, before: Rows) -> Rows:
 @pytest.mark.bar("B4")
 @pytest.mark.parametrize("revision", EARLIER)
 def test_every_row_every_reference_and_every_feed_is_kept(
-    full: Full, data_dir: Path, revision: str
+    full: Full, config: Config, revision: str
 ) -> None:
-    before = make_earlier(full, data_dir, revision)
+    before = make_earlier(full, config, revision)
 
-    installation.prepare(config_of(data_dir))
+    installation.prepare(config)
 
-    engine = engine_of(data_dir)
+    engine = engine_of(config)
     after = rows_of(engine)
-    with engine.connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+    with engine.connect().execution_options(writing=True) as connection:
+        check_references(connection)
     engine.dispose()
     kept = {name: rows for name, rows in before.items() if name not in ENDED}
     found = projected(after, before)
@@ -199,13 +234,15 @@ def test_every_row_every_reference_and_every_feed_is_kept(
         name: len(rows) for name, rows in kept.items()
     }
     assert found == kept
-    assert served(data_dir, full.token) == full.feed
+    assert served(config, full.token) == full.feed
 
 
 @pytest.mark.bar("B4")
-def test_a_backup_comes_before_an_upgrade_and_can_be_put_back(full: Full, data_dir: Path) -> None:
-    before = make_earlier(full, data_dir, "0005")
-    config, key = config_of(data_dir), keys.load(data_dir).database
+def test_a_backup_comes_before_an_upgrade_and_can_be_put_back(
+    full: Full, config: Config, data_dir: Path
+) -> None:
+    before = make_earlier(full, config, "0005")
+    key = keys.load(data_dir).database
 
     installation.prepare(config)
     installation.prepare(config)  # which upgrades nothing
@@ -226,13 +263,13 @@ def test_a_backup_comes_before_an_upgrade_and_can_be_put_back(full: Full, data_d
 
 @pytest.mark.bar("B4")
 def test_without_room_for_its_backup_there_is_no_upgrade(full: Full, data_dir: Path) -> None:
-    before = make_earlier(full, data_dir, "0006")
+    before = make_earlier(full, config_of(data_dir), "0006")
     config = replace(config_of(data_dir), backup_dir=data_dir / "sync.db" / "nowhere")
 
     with pytest.raises(CannotStart, match="backup that comes before an upgrade"):
         installation.prepare(config)
 
-    engine = engine_of(data_dir)
+    engine = engine_of(config)
     assert migrations.revision_of(engine) == "0006"
     assert rows_of(engine) == before
     engine.dispose()
@@ -249,14 +286,14 @@ def upgrade_and_die(data_dir: Path, at: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         left -= 1
 
-    migrations.upgrade(engine_of(data_dir))
+    migrations.upgrade(engine_of(config_of(data_dir)))
     os._exit(max(0, min(left, 1)))
 
 
 @pytest.mark.bar("B4")
 def test_an_upgrade_that_is_killed_leaves_the_old_shape_whole(full: Full, data_dir: Path) -> None:
     """At every seventeenth of its statements."""
-    before = make_earlier(full, data_dir, "0001")
+    before = make_earlier(full, config_of(data_dir), "0001")
     path = database.sqlite_path(data_dir)
     key = keys.load(data_dir).database
     forked = multiprocessing.get_context("fork")
@@ -276,6 +313,6 @@ def test_an_upgrade_that_is_killed_leaves_the_old_shape_whole(full: Full, data_d
 
     assert deaths > 10
     assert child.exitcode in {0, 1}
-    engine = engine_of(data_dir)
+    engine = engine_of(config_of(data_dir))
     assert migrations.revision_of(engine) == migrations.head()
     engine.dispose()
