@@ -20,6 +20,7 @@ class MailKind(StrEnum):
     CONNECTION = "connection"
     INVITATION = "invitation"
     RESET = "reset"
+    NEW_EMAIL = "new_email"
     EMAIL_CHANGED = "email_changed"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     APP_ADDED = "app_added"
@@ -33,7 +34,8 @@ class MailKind(StrEnum):
 class Mail(Row):
     """Goes to the user's own address only; its text is made when it is sent.
 
-    `address`: the one that the user had before, if it is that one which is told.
+    `address`: the one that the user had when it was owed, if it is that one which is
+    told; of a `NEW_EMAIL`, the one that the user wants and has not proved yet.
     """
 
     __tablename__ = "mail"

@@ -14,10 +14,13 @@ from sync_ui.models.database import Instant, Row
 class TicketKind(StrEnum):
     INVITATION = "invitation"
     RESET = "reset"
+    EMAIL = "email"
 
 
 class Ticket(Row):
-    """Lets its user choose a password, once; only the digest of its secret is stored.
+    """Lets its user choose a password, or proves their new address, once.
+
+    Only the digest of its secret is stored.
 
     Looking at it spends nothing: mail programs look at every link.
     """

@@ -86,8 +86,7 @@ def create_user(
 
 def add_user(session: Transaction, email: str, name: str, role: Role, password_hash: str) -> User:
     """Add a user to the transaction under way. Raises Conflict."""
-    if session.scalar(select(User.id).where(User.email == email)) is not None:
-        raise Conflict(TAKEN)
+    require_free(session, email)
     user = User(
         email=email, name=name, role=role, password_hash=password_hash, created_at=clock.now()
     )
@@ -190,23 +189,10 @@ def _set_password(actor: Actor, found: User, password: str, shown: str | None = 
         record(session, actor, Action.PASSWORD_CHANGED, f"user:{user_id}")
 
 
-def change_own_email(actor: Actor, email: str) -> None:
-    """The actor signs in with this address from now on; the old one is told, and nothing ends.
-
-    Raises Invalid, and Conflict for an address that is taken.
-    """
-    email = checked_email(email)
-    with transaction() as session:
-        found = user(actor.user_id or 0)
-        if email == found.email:
-            return
-        if session.scalar(select(User.id).where(User.email == email)) is not None:
-            raise Conflict(TAKEN)
-        alerts.owe(session, found, MailKind.EMAIL_CHANGED)
-        found.email = email
-        # What is on its way to the old address would open the account to whoever reads there.
-        tickets.end_all(session, found.id)
-        record(session, actor, Action.EMAIL_CHANGED, f"user:{found.id}")
+def require_free(session: Transaction, email: str) -> None:
+    """Raises Conflict for an address that is taken."""
+    if session.scalar(select(User.id).where(User.email == email)) is not None:
+        raise Conflict(TAKEN)
 
 
 def users() -> list[User]:

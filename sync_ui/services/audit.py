@@ -39,6 +39,8 @@ class Action(StrEnum):
     USER_CHANGED = "user.changed"
     USER_DISABLED = "user.disabled"
     USER_ENABLED = "user.enabled"
+    EMAIL_ASKED = "user.email_asked"
+    EMAIL_KEPT = "user.email_kept"
     EMAIL_CHANGED = "user.email_changed"
     SESSION_ENDED = "session.ended"
     SESSIONS_ENDED = "user.sessions_ended"

@@ -81,6 +81,8 @@ WORDS: dict[Action, str] = {
     Action.SESSION_ENDED: "Session ended",
     Action.SESSIONS_ENDED: "Sessions of a user ended",
     Action.ALL_SESSIONS_ENDED: "Everybody’s sessions ended",
+    Action.EMAIL_ASKED: "Another e-mail address wanted",
+    Action.EMAIL_KEPT: "Another e-mail address no longer wanted",
     Action.EMAIL_CHANGED: "E-mail address changed",
     Action.SIGN_IN_POLICY_CHANGED: "Policy on sign-ins changed",
     Action.APP_BEGUN: "Authenticator app begun",

@@ -84,6 +84,11 @@ def asking(network: str) -> Counter:
     return Counter(_digest("asking", network), free=10, forgets=minutes, shared=True)
 
 
+def new_address(user_id: int) -> Counter:
+    """Asking for a letter to a new address of one's own, which may be a stranger's."""
+    return Counter(_digest("new address", str(user_id)), free=5, forgets=timedelta(minutes=5))
+
+
 def take(counters: Sequence[Counter]) -> None:
     """One more try is counted. Raises Throttled, and then counts nothing."""
     _check(counters)  # without the writers' lock: whoever has to wait holds up nobody

@@ -1,6 +1,7 @@
 """Mail: owed in the change's own transaction, sent afterwards by the worker."""
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
@@ -50,6 +51,14 @@ TICKETS = {
         "If that was not you, do nothing: your password stays as it is.",
     ),
 }
+
+NEW_EMAIL = (
+    "Confirm your new e-mail address",
+    "Somebody, probably you, wants to sign in to the practice's calendar with this e-mail address "
+    "from now on. Confirm it on this page, signed in as you are used to:\n\n{page}\n\n"
+    "The page works once, within {minutes} minutes.\n\n"
+    "If that was not you, do nothing: this address opens nothing there.\n",
+)
 
 ABOUT_TICKETS = (
     "The page works once, within {minutes} minutes. "
@@ -171,46 +180,88 @@ def send_due() -> int:
 
 def _send(server: Server, mail_id: int) -> bool:
     """Claim, make the code, send: so that two workers never send the same message."""
-    with transaction() as session:
-        mail = session.get_one(Mail, mail_id)
-        if mail.sent_at is not None or mail.due_at > clock.now():
-            return False
-        mail.attempts += 1
-        mail.due_at = clock.now() + timedelta(minutes=2**mail.attempts)
-        user, kind = mail.user, mail.kind
-        link_id, connection_id = mail.link_id, mail.connection_id
-        to, out = mail.address or user.email, user.disabled_at is not None
-        actor = access.actor_for(user)
+    claim = _claim(mail_id)
+    if claim is None:
+        return False
     try:
-        if out:
-            raise Refused("This user is disabled.")
-        if kind in TICKETS:
-            letter = _ticket(user.id, kind)
-        elif kind in alerts.CHANGES:
-            letter = alerts.letter(kind)
-        elif connection_id is not None:
-            letter = _connection_message(connection_id)
-        else:
-            assert link_id is not None
-            letter = _message(actor, link_id, kind)
-        server.send(to, *letter)
+        server.send(claim.to, *_letter(claim))
     except MailError as error:
         log.warning("Mail %s was not sent: %s", mail_id, error)
-        _note_failure(mail_id, str(error), final=error.permanent)
+        _note_failure(claim, str(error), final=error.permanent)
         return False
     except Unavailable:
         return False  # the claim ends by itself: it is tried again
     except SyncError as error:
-        _note_failure(mail_id, error.sentence, final=True)
+        _note_failure(claim, error.sentence, final=True)
         return False
     with transaction() as session:
-        session.get_one(Mail, mail_id).sent_at = clock.now()
+        if mail := _still_owed(session, claim):
+            mail.sent_at = clock.now()
     return True
 
 
-def _note_failure(mail_id: int, reason: str, *, final: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """A mail that this worker alone sends now; `out`: its user has no access any more."""
+
+    mail_id: int
+    owed_at: datetime
+    kind: MailKind
+    user_id: int
+    to: str
+    out: bool
+    actor: Actor
+    link_id: int | None
+    connection_id: int | None
+
+
+def _claim(mail_id: int) -> _Claim | None:
     with transaction() as session:
-        mail = session.get_one(Mail, mail_id)
+        mail = session.get(Mail, mail_id)
+        if mail is None or mail.sent_at is not None or mail.due_at > clock.now():
+            return None
+        mail.attempts += 1
+        mail.due_at = clock.now() + timedelta(minutes=2**mail.attempts)
+        return _Claim(
+            mail_id=mail_id,
+            owed_at=mail.created_at,
+            kind=mail.kind,
+            user_id=mail.user_id,
+            to=mail.address or mail.user.email,
+            out=mail.user.disabled_at is not None,
+            actor=access.actor_for(mail.user),
+            link_id=mail.link_id,
+            connection_id=mail.connection_id,
+        )
+
+
+def _letter(claim: _Claim) -> tuple[str, str]:
+    """Subject and text. Raises SyncError if there is nothing to say any more."""
+    if claim.out:
+        raise Refused("This user is disabled.")
+    if claim.kind in TICKETS:
+        return _ticket(claim.user_id, claim.kind)
+    if claim.kind is MailKind.NEW_EMAIL:
+        return _question(claim.user_id, claim.to)
+    if claim.kind in alerts.CHANGES:
+        return alerts.letter(claim.kind)
+    if claim.connection_id is not None:
+        return _connection_message(claim.connection_id)
+    assert claim.link_id is not None
+    return _message(claim.actor, claim.link_id, claim.kind)
+
+
+def _still_owed(session: Session, claim: _Claim) -> Mail | None:
+    """The mail, unless it was taken back meanwhile: its number may be another's by now."""
+    found = session.get(Mail, claim.mail_id)
+    return found if found is not None and found.created_at == claim.owed_at else None
+
+
+def _note_failure(claim: _Claim, reason: str, *, final: bool) -> None:
+    with transaction() as session:
+        mail = _still_owed(session, claim)
+        if mail is None:
+            return
         mail.failure = reason
         if final:
             mail.attempts = MOST_ATTEMPTS
@@ -235,6 +286,14 @@ def _ticket(user_id: int, kind: MailKind) -> tuple[str, str]:
     text, _ = tickets.make(WORKER, user_id, lifetime, replaces=False)
     lives = ABOUT_TICKETS.format(minutes=int(lifetime.total_seconds() // 60))
     return subject, f"{what}\n\n{tickets.address(text)}\n\n{lives}\n\n{otherwise}\n"
+
+
+def _question(user_id: int, email: str) -> tuple[str, str]:
+    """To an address that may be a stranger's: who asked is not said."""
+    subject, text = NEW_EMAIL
+    page = tickets.address(tickets.make_proof(user_id, email))
+    minutes = int(tickets.LIFETIMES[MailKind.NEW_EMAIL].total_seconds() // 60)
+    return subject, text.format(page=page, minutes=minutes)
 
 
 def _connection_message(connection_id: int) -> tuple[str, str]:

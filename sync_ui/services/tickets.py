@@ -1,12 +1,13 @@
 """Tickets: an invitation or a forgotten password's way back in, by mail or on paper.
 
-Whoever holds one chooses a password, once; second factors stay as they are.
+Whoever holds one chooses a password, once; second factors stay as they are. Those of
+another kind prove that a new e-mail address is read, and choose nothing.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, exists, insert, literal, select
+from sqlalchemy import ColumnElement, delete, exists, insert, literal, select
 from sqlalchemy.orm import Session
 
 from sync_ui import clock
@@ -25,6 +26,7 @@ from sync_ui.services.practice import one_line
 LIFETIMES = {
     MailKind.INVITATION: timedelta(minutes=60),
     MailKind.RESET: timedelta(minutes=30),
+    MailKind.NEW_EMAIL: timedelta(minutes=60),
 }
 ON_PAPER = timedelta(hours=24)
 
@@ -35,8 +37,9 @@ DEAD = "This address was used already, is too old, or was replaced by a newer on
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What the page says to whoever holds the ticket."""
+    """What the page says to whoever holds the ticket; `email` is where it was sent."""
 
+    user_id: int
     email: str
     kind: TicketKind
     expires_at: datetime
@@ -137,8 +140,10 @@ def forgotten(email: str, network: str) -> None:
 
 def look_at(text: str) -> Opened:
     """Looking spends nothing: mail scanners look too. Raises NotFound."""
-    ticket = _usable(text)
-    return Opened(ticket.user.email, ticket.kind, ticket.expires_at)
+    ticket = usable(text)
+    proves = ticket.kind is TicketKind.EMAIL
+    email = wanted_email(ticket) if proves else ticket.user.email
+    return Opened(ticket.user_id, email, ticket.kind, ticket.expires_at)
 
 
 def spend(text: str, password: str) -> None:
@@ -147,10 +152,10 @@ def spend(text: str, password: str) -> None:
     Of several at once one wins. Raises NotFound for a dead ticket, and Invalid
     for a password that is not good enough, which spends nothing.
     """
-    user = _usable(text).user
+    user = _for_a_password(text).user
     password_hash = passwords.hashed(passwords.checked(password, user.email, user.name))
     with transaction() as session:
-        ticket = _usable(text)
+        ticket = _for_a_password(text)
         ticket.spent_at = clock.now()
         ticket.user.password_hash = password_hash
         alerts.owe(session, ticket.user, MailKind.PASSWORD_CHANGED)
@@ -161,11 +166,85 @@ def spend(text: str, password: str) -> None:
 
 
 def end_all(session: Session, user_id: int) -> None:
-    """In the transaction under way: no ticket of the user works any more."""
+    """In the transaction under way: no ticket of the user works any more, nor one to come
+    that would prove a new address.
+    """
+    session.execute(delete(Mail).where(*_proves(user_id)))
     session.execute(delete(Ticket).where(Ticket.user_id == user_id, Ticket.spent_at.is_(None)))
 
 
-def _usable(text: str) -> Ticket:
+def owe_proof(session: Session, user: User, email: str) -> None:
+    """In the transaction under way: a letter asks at this address, and none asks elsewhere."""
+    forget_proof(session, user.id)
+    now, kind = clock.now(), MailKind.NEW_EMAIL
+    session.add(Mail(kind=kind, user_id=user.id, address=email, created_at=now, due_at=now))
+
+
+def forget_proof(session: Session, user_id: int) -> None:
+    """In the transaction under way: the user wants no other address any more."""
+    session.execute(delete(Mail).where(*_proves(user_id)))
+    of_proof = Ticket.kind == TicketKind.EMAIL, Ticket.user_id == user_id
+    session.execute(delete(Ticket).where(*of_proof, Ticket.spent_at.is_(None)))
+
+
+def proof_owed(user_id: int) -> Mail | None:
+    """The one letter that says which address the user wants, sent or not."""
+    return db.session.scalar(select(Mail).where(*_proves(user_id)))
+
+
+def has_proof(user_id: int) -> bool:
+    """Whether a ticket is out that proves the address which the user wants."""
+    of_proof = Ticket.kind == TicketKind.EMAIL, Ticket.user_id == user_id
+    alive = Ticket.spent_at.is_(None), Ticket.expires_at > clock.now()
+    return bool(db.session.scalar(select(exists().where(*of_proof, *alive))))
+
+
+def make_proof(user_id: int, email: str) -> str:
+    """A ticket that proves this address, made when its letter is sent.
+
+    Raises NotFound if the user has taken back meanwhile that they want it.
+    """
+    text, now = tokens.new_code(), clock.now()
+    lifetime = LIFETIMES[MailKind.NEW_EMAIL]
+    with transaction() as session:
+        letter = proof_owed(user_id)
+        if letter is None or letter.address != email:
+            raise NotFound(DEAD)
+        ticket = Ticket(
+            digest=tokens.digest(text),
+            kind=TicketKind.EMAIL,
+            user_id=user_id,
+            created_at=now,
+            expires_at=now + lifetime,
+        )
+        session.add(ticket)
+        minutes = int(lifetime.total_seconds() // 60)
+        record(session, access.WORKER, Action.TICKET_MADE, f"user:{user_id}", minutes=minutes)
+    return text
+
+
+def wanted_email(ticket: Ticket) -> str:
+    """What the ticket proves. Raises NotFound."""
+    letter = proof_owed(ticket.user_id)
+    if ticket.kind is not TicketKind.EMAIL or letter is None or letter.address is None:
+        raise NotFound(DEAD)
+    return letter.address
+
+
+def _proves(user_id: int) -> tuple[ColumnElement[bool], ...]:
+    return Mail.user_id == user_id, Mail.kind == MailKind.NEW_EMAIL
+
+
+def _for_a_password(text: str) -> Ticket:
+    """Whoever reads at an address that nobody has proved chooses no password by it."""
+    ticket = usable(text)
+    if ticket.kind is TicketKind.EMAIL:
+        raise NotFound(DEAD)
+    return ticket
+
+
+def usable(text: str) -> Ticket:
+    """The ticket, not spent or too old, of a user who has access. Raises NotFound."""
     ticket = db.session.scalar(select(Ticket).where(Ticket.digest == tokens.digest(text)))
     if ticket is None or ticket.spent_at is not None or ticket.expires_at <= clock.now():
         raise NotFound(DEAD)

@@ -1,14 +1,24 @@
 """Sign in, sign out, and the user's own account."""
 
-from flask import Blueprint, flash, jsonify, redirect, render_template, session, url_for
+from flask import (
+    Blueprint,
+    current_app,
+    flash,
+    jsonify,
+    redirect,
+    render_template,
+    session,
+    url_for,
+)
 from flask_login import current_user, login_required, logout_user
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 from wtforms import BooleanField, EmailField, PasswordField
 from wtforms.validators import EqualTo, InputRequired
 
+from sync_ui import worker
 from sync_ui.errors import SyncError
-from sync_ui.services import accounts, factors, mail, notices, practice, sessions
+from sync_ui.services import accounts, factors, mail, notices, own_email, practice, sessions
 from sync_ui.web import confirming, second_step, security, signing
 from sync_ui.web.forms import SignInForm, blame
 
@@ -90,11 +100,22 @@ def change_email() -> View:
         return _account_page(PasswordForm(formdata=None), 422, email_form=form)
     confirming.require_fresh()
     try:
-        accounts.change_own_email(signing.actor(), form.email.data)
+        counts = own_email.change(signing.actor(), form.email.data)
     except SyncError as error:
         blame(form.email, error)
         return _account_page(PasswordForm(formdata=None), error.status, email_form=form)
-    flash("Your e-mail address is changed. Sign in with it from now on.")
+    if counts:
+        flash("Your e-mail address is changed. Sign in with it from now on.")
+    else:
+        worker.wake(current_app)
+    return redirect(url_for("accounts.account"))
+
+
+@blueprint.post("/account/email/keep")
+@login_required
+def keep_email() -> Response:
+    own_email.keep(signing.actor())
+    flash("Your e-mail address stays as it is.")
     return redirect(url_for("accounts.account"))
 
 
@@ -137,6 +158,7 @@ def _account_page(
     return render_template(
         "accounts/account.html",
         form=form,
+        wanted_email=own_email.wanted(signing.actor()),
         email_form=email_form or EmailForm(formdata=None),
         sessions=sessions.of_actor(signing.actor()),
         is_this=lambda each: sessions.is_of(each, current_user.id),

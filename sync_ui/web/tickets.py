@@ -10,9 +10,10 @@ from wtforms.validators import EqualTo, InputRequired
 from sync_ui import worker
 from sync_ui.domain import tokens
 from sync_ui.errors import NotFound, SyncError
-from sync_ui.services import mail, practice, sessions, tickets
+from sync_ui.models import TicketKind
+from sync_ui.services import mail, own_email, practice, sessions, tickets
 from sync_ui.services.tickets import Opened
-from sync_ui.web import security
+from sync_ui.web import security, signing
 from sync_ui.web.forms import blame
 
 blueprint = Blueprint("tickets", __name__)
@@ -52,15 +53,22 @@ def begin() -> View:
 def enter(code: str) -> View:
     """Looking spends nothing: mail scanners look too."""
     try:
-        return _page(tickets.look_at(code), PasswordForm())
+        opened = tickets.look_at(code)
+        if opened.kind is TicketKind.EMAIL:
+            return _proof_page(code, opened)
+        return _page(opened, PasswordForm())
     except NotFound as error:
         return _dead(error)
 
 
 @blueprint.post("/enter/<code>")
 def spend(code: str) -> View:
-    """The password is chosen, and everyone who was signed in with the old one is out."""
+    """The password is chosen, and everyone who was signed in with the old one is out; or the
+    address that the ticket was sent to counts.
+    """
     try:
+        if tickets.look_at(code).kind is TicketKind.EMAIL:
+            return _prove(code)
         opened, form = tickets.look_at(code), PasswordForm()
         if not form.validate_on_submit():
             return _page(opened, form, 422)
@@ -103,6 +111,27 @@ def forgotten() -> View:
 
 def _page(opened: Opened, form: PasswordForm, status: int = 200) -> View:
     return render_template("tickets/enter.html", opened=opened, form=form), status
+
+
+def _prove(code: str) -> View:
+    actor = signing.actor() if current_user.is_authenticated else None
+    try:
+        own_email.prove(actor, code)
+    except NotFound:
+        raise
+    except SyncError as error:
+        return _proof_page(code, tickets.look_at(code), error)
+    worker.wake(current_app)
+    flash("Your e-mail address is changed. Sign in with it from now on.")
+    return redirect(url_for("accounts.account"))
+
+
+def _proof_page(code: str, opened: Opened, error: SyncError | None = None) -> View:
+    """It names the new address alone: whoever reads there may be a stranger."""
+    mine = current_user.is_authenticated and current_user.user_id == opened.user_id
+    return render_template(
+        "tickets/prove.html", code=code, opened=opened, mine=mine, fault=error and error.sentence
+    ), error.status if error else 200
 
 
 def _dead(error: SyncError) -> View:

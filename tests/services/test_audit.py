@@ -9,7 +9,7 @@ from sync_ui.domain.colours import Colour
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
 from sync_ui.errors import SyncError
-from sync_ui.models import Appointment, AuditEntry, Link, Reason, Session, User, db
+from sync_ui.models import Appointment, AuditEntry, Link, Reason, Session, User, db, transaction
 from sync_ui.services import (
     accounts,
     appointments,
@@ -20,6 +20,7 @@ from sync_ui.services import (
     links,
     mail,
     mappings,
+    own_email,
     people,
     series,
     sessions,
@@ -71,6 +72,14 @@ def changed_series(practice: Practice) -> int:
     first = first_of_a_series(practice)
     series.change(practice.unlu, first, plan(minutes=80), Scope.ALL)
     return changes.latest(practice.unlu, first) or 0
+
+
+def address_wanted(practice: Practice) -> str:
+    """A ticket that proves it."""
+    with transaction() as session:
+        user = accounts.user(user_id(practice.unlu))
+        tickets.owe_proof(session, user, "canary@example.com")
+    return tickets.make_proof(user.id, "canary@example.com")
 
 
 # Each writing service: what leads up to it, the call, and what the audit says.
@@ -281,9 +290,19 @@ USES: dict[str, tuple[Callable[[Practice, Book], object], Callable[..., object],
         lambda p, _: sessions.end_of_everyone(p.ada),
         Action.ALL_SESSIONS_ENDED,
     ),
-    "accounts.change_own_email": (
+    "own_email.change": (
         lambda _, __: None,
-        lambda p, _: accounts.change_own_email(p.unlu, "canary@example.com"),
+        lambda p, _: own_email.change(p.unlu, "canary@example.com"),
+        Action.EMAIL_CHANGED,
+    ),
+    "own_email.keep": (
+        lambda p, _: address_wanted(p),
+        lambda p, _: own_email.keep(p.unlu),
+        Action.EMAIL_KEPT,
+    ),
+    "own_email.prove": (
+        lambda p, _: address_wanted(p),
+        lambda p, text: own_email.prove(p.unlu, text),
         Action.EMAIL_CHANGED,
     ),
     "tickets.make": (

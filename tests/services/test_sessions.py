@@ -13,7 +13,17 @@ from sync_ui.domain.roles import Role
 from sync_ui.errors import NotFound, Refused, SyncError
 from sync_ui.models import Mail, Session, User, db, transaction
 from sync_ui.models import Practice as PracticeRow
-from sync_ui.services import accounts, codes, links, mail, sessions, signing, tickets, upkeep
+from sync_ui.services import (
+    accounts,
+    codes,
+    links,
+    mail,
+    own_email,
+    sessions,
+    signing,
+    tickets,
+    upkeep,
+)
 from sync_ui.services.access import actor_for
 from sync_ui.services.sessions import NOWHERE, Seat
 from tests.practice import PASSWORD, Clock, Practice
@@ -202,7 +212,7 @@ def test_another_name_or_address_ends_nothing(practice: Practice) -> None:
     accounts.change_user(
         practice.ada, practice.unlu.user_id or 0, name="Dr. U. Ünlü", role=Role.CLINICIAN
     )
-    accounts.change_own_email(practice.unlu, "dr.unlu@example.com")
+    own_email.change(practice.unlu, "dr.unlu@example.com")
 
     assert alive(secret) == [True]
 

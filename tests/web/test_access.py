@@ -72,6 +72,7 @@ TABLE = """
 GET  accounts.account           302 200 200 200 200
 POST accounts.account           302 302 302 302 302
 POST accounts.change_email      302 302 409 302 302
+POST accounts.keep_email        302 302 302 302 302
 POST accounts.end_others        302 302 302 302 302
 POST accounts.end_session       302 302 404 302 302
 GET  accounts.state             401 200 200 200 200
@@ -779,7 +780,7 @@ POSTS = [route for route in EXPECTED if route[1] == "POST" and route[0] not in M
 NOTHING_TO_CHANGE = set(
     "factors.add_passkey factors.confirm_app factors.draw_codes factors.remove_passkey "
     "second_step.offer_passkey second_step.take_code second_step.take_passkey "
-    "accounts.change_email tickets.begin tickets.forgotten people.invite "
+    "accounts.change_email accounts.keep_email tickets.begin tickets.forgotten people.invite "
     "accounts.sign_in confirming.confirm google.start moves.restore imports.preview links.allow "
     "reach.check setup.begin setup.fill".split()
 )

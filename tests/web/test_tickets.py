@@ -1,11 +1,14 @@
 """The pages of tickets, and browsers that are known."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from sync_ui.config import Config
+from sync_ui.domain.roles import Role
 from sync_ui.models import db
 from sync_ui.services import accounts, tickets
 from sync_ui.services.access import COMMAND
@@ -162,3 +165,81 @@ def test_an_e_mail_address_is_changed_with_the_password_alone(
     assert (done.status_code, browser.get("/account").status_code) == (302, 200)
     db.session.rollback()
     assert accounts.by_email("dr.unlu@example.com").id == practice.unlu.user_id
+
+
+@pytest.fixture
+def mailing(app: Flask) -> None:
+    """There is a mail server, which nobody asks here."""
+    found = app.extensions["installation"]
+    config: Config = replace(
+        found.config, smtp_url="smtp://127.0.0.1:1", mail_from="calendar@practice.example"
+    )
+    app.extensions["installation"] = replace(found, config=config)
+
+
+@pytest.mark.bar("A8", "A9")
+def test_a_new_address_is_asked_for_and_proved_on_pages(
+    app: Flask, practice: Practice, browser_of: BrowserOf, mailing: None
+) -> None:
+    browser, stranger = browser_of("unlu@example.com"), app.test_client()
+    form = {"email": "dr.unlu@example.com", "csrf_token": csrf_token(browser, "/account")}
+    browser.post("/account/email", data=form)
+    waiting = browser.get("/account").text
+    assert "A letter is on its way to dr.unlu@example.com" in waiting
+    db.session.rollback()
+    code = tickets.make_proof(practice.unlu.user_id or 0, "dr.unlu@example.com")
+    page, before = f"/enter/{code}", every_row()
+
+    looked = stranger.get(page)
+    refused = stranger.post(page, data={"csrf_token": csrf_token(stranger, "/sign-in")})
+    also = browser_of("anna@example.com")
+    refused_too = also.post(page, data={"csrf_token": csrf_token(also, "/account"), "new": NEW})
+
+    assert (looked.status_code, refused.status_code, refused_too.status_code) == (200, 403, 403)
+    assert f'href="/sign-in?next=/enter/{code}"' in looked.text
+    assert [name for name in ("nlü", "unlu@example.com") if name in cut(looked.text)] == []
+    changed = {table for table, rows in every_row().items() if rows != before[table]}
+    assert changed <= {"session", "audit_entry"}  # Anna has signed in
+    assert "Use this address" in browser.get(page).text
+    pressed = browser.post(page, data={"csrf_token": csrf_token(browser, page)})
+    assert (pressed.status_code, pressed.headers["Location"]) == (302, "/account")
+    assert "<dd>dr.unlu@example.com</dd>" in browser.get("/account").text
+    assert browser.get(page).status_code == 410
+
+
+def cut(page: str) -> str:
+    """Without the address that the letter went to."""
+    return page.replace("dr.unlu@example.com", "")
+
+
+@pytest.mark.bar("A9")
+def test_a_new_address_is_taken_back(
+    practice: Practice, browser_of: BrowserOf, mailing: None
+) -> None:
+    browser = browser_of("unlu@example.com")
+    token = {"csrf_token": csrf_token(browser, "/account")}
+    browser.post("/account/email", data=token | {"email": "dr.unlu@example.com"})
+    db.session.rollback()
+    code = tickets.make_proof(practice.unlu.user_id or 0, "dr.unlu@example.com")
+    assert browser.get(f"/enter/{code}").status_code == 200
+
+    answer = browser.post("/account/email/keep", data=token, follow_redirects=True)
+
+    assert "Your e-mail address stays as it is." in answer.text
+    assert "A letter is on its way" not in answer.text
+    assert browser.get(f"/enter/{code}").status_code == 410
+
+
+def test_an_address_that_is_taken_meanwhile_is_said_to_be(
+    practice: Practice, browser_of: BrowserOf, mailing: None
+) -> None:
+    browser = browser_of("unlu@example.com")
+    token = {"csrf_token": csrf_token(browser, "/account")}
+    browser.post("/account/email", data=token | {"email": "dr.unlu@example.com"})
+    db.session.rollback()
+    code = tickets.make_proof(practice.unlu.user_id or 0, "dr.unlu@example.com")
+    accounts.create_user(COMMAND, email="dr.unlu@example.com", name="Nora", role=Role.SCHEDULER)
+
+    answer = browser.post(f"/enter/{code}", data=token)
+
+    assert (answer.status_code, accounts.TAKEN in answer.text) == (409, True)
