@@ -21,9 +21,9 @@ from tests.stepped_clock import SteppedClock
 class Installation(Product):
     """One that can be killed whole, whose clock can be set and whose files can be read."""
 
-    def __init__(self, folder: Path, *, starts_at: datetime | None = None) -> None:
+    def __init__(self, folder: Path, *, starts_at: datetime | None = None, **settings: str) -> None:
         self._clock = SteppedClock(folder)
-        super().__init__(folder, **(self._clock.settings() if starts_at else {}))
+        super().__init__(folder, **settings, **(self._clock.settings() if starts_at else {}))
         if starts_at:
             self.step(starts_at - datetime.now(UTC))
 

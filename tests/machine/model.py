@@ -40,6 +40,7 @@ class Model:
     ceiling: str = "full_name"
     appointments: dict[int, Row] = field(default_factory=dict)
     links: dict[int, Row] = field(default_factory=dict)
+    connections: dict[int, Row] = field(default_factory=dict)
     initials: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     retired: set[str] = field(default_factory=set)
 
@@ -117,7 +118,7 @@ class Model:
     def change_link(self, who: str, number: int, now: datetime, **asked: Any) -> list[Entry]:
         link = self.links[number]
         self._refuse_dead(number, now)
-        shown = self._within(link["mode"])
+        shown = self.within(link["mode"])
         if asked["mode"] != shown and _wider(asked["mode"], self.ceiling):
             raise Refusal
         if asked["mode"] == shown:
@@ -128,7 +129,7 @@ class Model:
 
     def change_mode(self, who: str, number: int, now: datetime, mode: str) -> list[Entry]:
         self._refuse_dead(number, now)
-        if self._within(self.links[number]["mode"]) == mode:
+        if self.within(self.links[number]["mode"]) == mode:
             return []
         if _wider(mode, self.ceiling):
             raise Refusal
@@ -179,6 +180,50 @@ class Model:
             self._retire(number)
             self.links[number]["dead"] = True
 
+    # the calendar outside
+
+    @property
+    def connection(self) -> tuple[int, Row] | None:
+        """The latest, which is over if its state is `leaving` or `ended`."""
+        return max(self.connections.items(), default=None, key=lambda each: each[0])
+
+    def connect(self, who: str, calendar: str, mode: str) -> list[Entry]:
+        """Nothing is written yet."""
+        if _wider(mode, self.ceiling):
+            raise Refusal
+        number = max(self.connections, default=0) + 1
+        self.connections[number] = {
+            "calendar": calendar,
+            "mode": mode,
+            "maker": who,
+            "place": True,
+            "time_off": True,
+            "state": "new",
+        }
+        return [(self.word(who), "connection.created", f"connection:{number}")]
+
+    def start_connection(self, who: str, number: int) -> list[Entry]:
+        """With a calendar there that blocks time."""
+        self.connections[number]["state"] = "working"
+        subject = f"connection:{number}"
+        return [
+            (self.word(who), "connection.changed", subject),
+            (self.word(who), "connection.started", subject),
+        ]
+
+    def go_on(self, who: str, number: int) -> list[Entry]:
+        """Somebody has looked after a restore."""
+        self.connections[number]["state"] = "working"
+        return [(self.word(who), "connection.started", f"connection:{number}")]
+
+    def put_back(self, who: str, number: int) -> list[Entry]:
+        return [(self.word(who), "appointment.proposal_decided", f"appointment:{number}")]
+
+    def follow(self, who: str, number: int, starts: datetime | None) -> list[Entry]:
+        """It is moved here too, or cancelled."""
+        done = self.edit(who, number, starts=starts) if starts else self.cancel(who, number)
+        return done + self.put_back(who, number)
+
     # the people and the policy
 
     def change_ceiling(self, who: str, ceiling: str) -> list[Entry]:
@@ -190,6 +235,9 @@ class Model:
         for number, link in self.links.items():
             if link["maker"] == name and not self.may_share(name, link["calendar"]):
                 self._end(number)
+        for connection in self.connections.values():
+            if connection["maker"] == name and not self.may_share(name, connection["calendar"]):
+                self._leave(connection)
         return [(self.word(who), "user.changed", self.word(name))]
 
     def disable_user(self, who: str, name: str) -> list[Entry]:
@@ -197,7 +245,15 @@ class Model:
         for number, link in self.links.items():
             if name in {link["calendar"], link["maker"]}:
                 self._end(number)
+        for connection in self.connections.values():
+            if name in {connection["calendar"], connection["maker"]}:
+                self._leave(connection)
         return [(self.word(who), "user.disabled", self.word(name))]
+
+    def _leave(self, connection: Row) -> None:
+        """It takes back what it wrote."""
+        if connection["state"] != "ended":
+            connection["state"] = "leaving"
 
     def enable_user(self, who: str, name: str) -> list[Entry]:
         self.users[name]["disabled"] = False
@@ -222,23 +278,29 @@ class Model:
         for link in found.links.values():
             link["undecided"] = link["undecided"] or link["token"] in undecided
             link["dead"] = link["dead"] or link["token"] in found.retired
+        for connection in found.connections.values():
+            over = connection["state"] in {"leaving", "ended"}
+            connection["state"] = "ended" if over else "held"
         return found
 
-    # what a link tells
+    # what a link tells, and a connection
 
-    def told(self, number: int, now: datetime) -> list[Told]:
-        """In order of time."""
-        link = self.links[number]
-        starts, ends = _window(now)
-        return sorted(
-            self._event(found, link)
-            for found in self.appointments.values()
+    def told(self, link: Row, now: datetime) -> list[Told]:
+        """In order of time; a connection tells the same."""
+        return sorted(self.events(link, now).values())
+
+    def events(self, link: Row, now: datetime) -> dict[int, Told]:
+        """By the number of the appointment."""
+        starts, ends = window(now)
+        return {
+            number: self._event(found, link)
+            for number, found in self.appointments.items()
             if not found["cancelled"]
             and link["calendar"] in {"practice", found["clinician"]}
             and (link["time_off"] or found["kind"] != "time_off")
             and _utc(found["starts"]) < ends
             and _utc(found["starts"]) + timedelta(minutes=found["minutes"]) > starts
-        )
+        }
 
     def _event(self, found: Row, link: Row) -> Told:
         modes = [
@@ -282,7 +344,7 @@ class Model:
     def _letters(self, client: str) -> str:
         return f"{self.clients[client]['first'][0]}.{self.clients[client]['last'][0]}."
 
-    def _within(self, mode: str) -> str:
+    def within(self, mode: str) -> str:
         return min(mode, self.ceiling, key=STRICTEST_FIRST.index)
 
 
@@ -290,7 +352,7 @@ def _wider(mode: str, ceiling: str) -> bool:
     return STRICTEST_FIRST.index(mode) > STRICTEST_FIRST.index(ceiling)
 
 
-def _window(now: datetime) -> tuple[datetime, datetime]:
+def window(now: datetime) -> tuple[datetime, datetime]:
     """From one midnight to another, where the practice is."""
     today = now.astimezone(ZONE).date()
     year, month = divmod(today.year * 12 + today.month - 1 + MONTHS_AHEAD, 12)

@@ -17,6 +17,7 @@ from tests.machine.model import Model, Refusal
 from tests.machine.people import Person
 from tests.machine.readings import SPELLINGS, Held, Readers, shows_nothing, told, unfolded
 from tests.practice import NOW, PASSWORD
+from tests.radicale import HOST
 
 # Who acts when nobody does: what they note comes when it comes.
 BACKGROUND = {"worker", "phone", "nobody", "setup"}
@@ -35,7 +36,9 @@ class Office:
     """One installation, started on a prepared data directory, and what it must be like."""
 
     def __init__(self, folder: Path, model: Model, desk: Desk, chance: Random) -> None:
-        self.product = Installation(folder, starts_at=NOW + timedelta(minutes=1))
+        self.product = Installation(
+            folder, starts_at=NOW + timedelta(minutes=1), SYNC_ALLOW_PRIVATE_ADDRESSES=HOST
+        )
         self.model, self.desk, self.chance = model, desk, chance
         self.people = {
             name: Person(self.product.url, f"{name}@example.com", PASSWORD) for name in model.users
@@ -44,6 +47,7 @@ class Office:
         self.readers = Readers(self.product.url)
         self.held: dict[str, list[Held]] = {}
         self.seen: set[str] = set()
+        self.secrets: set[str] = set()
         self.audit: list[str] = []
         self.backups: list[Backup] = []
         self.product.start()
@@ -151,7 +155,7 @@ class Office:
                 continue
             answer = self.readers.read(link["token"])
             assert answer.status_code == 200, (number, link, answer.status_code)
-            expected = self.model.told(number, now)
+            expected = self.model.told(link, now)
             assert told(answer.content) == expected, (number, link)
             self.check_canaries(unfolded(answer.content), " ".join(each[2] for each in expected))
             self.hold(link["token"], answer)
@@ -267,14 +271,15 @@ class Office:
         return found
 
     def check_files(self) -> None:
-        """No address is in any file, nor in the database once it is unlocked; no client's name is
-        in a file as it lies there; the server said nothing of either.
+        """No address is in any file, nor in the database once it is unlocked; nor any other
+        of the `secrets`; no client's name is in a file as it lies there; the server said nothing
+        of either.
         """
         names = [str(client["last"]).encode() for client in self.model.clients.values()]
-        secrets = [token.encode() for token in self.seen]
+        secrets = [each.lower().encode() for each in self.seen | self.secrets]
         for name, content in self.product.everything_stored():
             for secret in secrets:
-                assert secret not in content.lower(), f"an address stands in {name}"
+                assert secret not in content.lower(), f"a secret stands in {name}"
             for known in names if name != "database" else []:
                 assert known not in content, f"a client stands in {name}"
         said = self.product.output()

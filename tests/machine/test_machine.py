@@ -27,11 +27,13 @@ from hypothesis.stateful import (
 )
 
 from tests.machine.acts import Act
+from tests.machine.connected import Account, Connected
 from tests.machine.model import ANNA_MAY, SAM_MAY, STRICTEST_FIRST, ZONE, Model
 from tests.machine.office import Office
 from tests.machine.prepared import practice_of, written_as_ics
 from tests.machine.soaking import rounds, soaks
 from tests.practice import Settled
+from tests.radicale import Radicale
 
 T = TypeVar("T")
 
@@ -52,6 +54,8 @@ PLACES = ("", "Room 2", "Telehealth")
 
 MODES = st.sampled_from(STRICTEST_FIRST)
 
+CHANGES = st.sampled_from(["move", "remove", "rename", "private", "personal"])
+
 DOWN = st.sampled_from(["killed", "stopped", "parent killed"])
 
 # A booking takes about so long.
@@ -63,9 +67,10 @@ def one_of(found: Sequence[T], which: int) -> T:
 
 
 class TheProduct(RuleBasedStateMachine):
-    """`prepared` is the installation to begin from."""
+    """`prepared` is the installation to begin from, `radicale` the calendar server beside it."""
 
     prepared: Settled
+    radicale: Radicale
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,6 +82,7 @@ class TheProduct(RuleBasedStateMachine):
     def opens(self, seed: int) -> None:
         model, desk = practice_of(self.prepared.practice)
         self.office = Office(self.folder, model, desk, Random(seed))
+        self.outside = Connected(self.office, Account(self.radicale))
 
     def teardown(self) -> None:
         if hasattr(self, "office"):
@@ -200,7 +206,7 @@ class TheProduct(RuleBasedStateMachine):
         now = self.office.product.now()
         asked = {
             "label": f"Phone {self.made}",
-            "mode": self.model._within(self.model.links[number]["mode"]),
+            "mode": self.model.within(self.model.links[number]["mode"]),
             "place": place,
             "time_off": time_off,
             "last_day": now.astimezone(ZONE).date() if ends else None,
@@ -274,6 +280,17 @@ class TheProduct(RuleBasedStateMachine):
         if self.office.seen:
             self.office.ask_for_head(one_of(sorted(self.office.seen), which))
 
+    # the calendar outside
+
+    @rule(
+        who=ANY, mode=MODES, what=CHANGES, which=ANY, hours=st.integers(-30, 30), yes=st.booleans()
+    )
+    def sync(self, who: int, mode: str, what: str, which: int, hours: int, yes: bool) -> None:
+        """Somebody changes something there, and it comes to be as the model says."""
+        doer = one_of(self.those_who_share("unlu"), who)
+        self.outside.settle(doer, self.model.within(mode))
+        self.outside.change(doer, what, which, timedelta(hours=hours or 1), follows=yes)
+
     # mishaps, and those who run the host
 
     @rule(how=DOWN)
@@ -334,6 +351,7 @@ class TheProduct(RuleBasedStateMachine):
             return
         if days < 0:
             self.model.forget_those_over(self.office.product.now())
+            self.outside.before_the_clock_goes_back()
         self.office.product.step(timedelta(days=days))
 
     @rule()
@@ -380,10 +398,14 @@ SOAK_ROUNDS, SOAK_EXAMPLES, SOAK_STEPS = 30, 4, 40
 
 
 @pytest.mark.bar("L1", "L3", "L4", "L5", "L6", "L7", "F1", "F3", "F6", "Z1", "Z3")
-@pytest.mark.bar("B1", "D2", "D7", "O1", "O2")
-def test_the_product_stays_true_whatever_happens_to_it(settled: Settled) -> None:
+@pytest.mark.bar("B1", "D2", "D7", "I7", "O1", "O2", "S4", "S5", "S7")
+def test_the_product_stays_true_whatever_happens_to_it(
+    settled: Settled, radicale: Radicale
+) -> None:
     class OnThisInstallation(TheProduct):
         prepared = settled
+
+    OnThisInstallation.radicale = radicale
 
     how = settings(
         max_examples=SOAK_EXAMPLES if soaks() else EXAMPLES,
