@@ -1,4 +1,5 @@
-// A form with data-passkey asks the browser for a passkey and is sent with its answer.
+// A form with data-passkey asks the browser for a passkey and is sent with its answer; one that also takes a
+// password has a button with data-passkey.
 
 const FAULTS = {
   AbortError: "The question to your device was closed. Try again.",
@@ -13,18 +14,24 @@ const UNREACHED = "The server did not answer as expected. Load the page again an
 // Before the other listeners: nothing is sent until there is an answer.
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (!form.matches("[data-passkey]")) return;
+  const asking = [event.submitter, form].find((one) => one?.matches("[data-passkey]"));
+  if (!asking) return;
   event.preventDefault();
-  if (form.ariaBusy !== "true") ask(form);
+  if (form.ariaBusy !== "true" && isFilled(form)) ask(form, asking.dataset);
 }, true);
 
-async function ask(form) {
+// Whatever the passkey does not stand for.
+function isFilled(form) {
+  return [...form.elements].every((field) => field.matches("[data-or-passkey]") || field.reportValidity());
+}
+
+async function ask(form, { passkey, options: address }) {
   form.ariaBusy = "true";
   say(form, "");
   try {
-    const options = await offered(form);
-    const answer = await navigator.credentials[form.dataset.passkey]({ publicKey: options });
-    form.elements.answer.value = JSON.stringify(spelt(answer));
+    const options = await offered(form, address);
+    const answer = await navigator.credentials[passkey]({ publicKey: options });
+    form.querySelector("[data-passkey-answer]").value = JSON.stringify(spelt(answer));
     form.submit();
   } catch (fault) {
     say(form, fault.sentence ?? FAULTS[fault.name] ?? UNREACHED);
@@ -33,10 +40,10 @@ async function ask(form) {
   }
 }
 
-async function offered(form) {
+async function offered(form, address) {
   if (!window.PublicKeyCredential) throw { sentence: UNKNOWN };
   const headers = { "X-CSRFToken": form.elements.csrf_token.value, "HX-Request": "true" };
-  const answer = await fetch(form.dataset.options, { method: "POST", headers });
+  const answer = await fetch(address, { method: "POST", headers });
   if (answer.status === 403) location.reload(); // asks for the password, or to sign in
   if (!answer.ok) throw { sentence: await sentenceOf(answer) };
   return read(await answer.json());

@@ -50,7 +50,7 @@ def known_device(user_id: int, device: str) -> list[Counter]:
 
 
 def confirming(user_id: int) -> list[Counter]:
-    """Showing the password again, within a session."""
+    """Showing the password or a passkey again, within a session."""
     return [Counter(_digest("confirming", str(user_id)), free=5)]
 
 
@@ -67,9 +67,9 @@ def recovery(half: str) -> Counter:
     return Counter(_digest("recovery", half), free=10)
 
 
-def asking_passkeys(half: str) -> Counter:
-    """Asking for a passkey at the second step, by the half session's digest."""
-    return Counter(_digest("asking passkeys", half), free=10)
+def asking_passkeys(session: str) -> Counter:
+    """Asking for a passkey at the second step or again later, by the session's digest."""
+    return Counter(_digest("asking passkeys", session), free=10)
 
 
 def passkeys(network: str) -> Counter:

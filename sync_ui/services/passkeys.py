@@ -97,8 +97,17 @@ def offer_use(user_id: int | None = None) -> tuple[str, str]:
 
     For one of this user, or of anybody.
     """
+    return _offer(using(user_id), user_id)
+
+
+def offer_confirming(user_id: int) -> tuple[str, str]:
+    """The same for one of this user, who is signed in and shows it again."""
+    return _offer(_confirming(user_id), user_id)
+
+
+def _offer(purpose: str, user_id: int | None) -> tuple[str, str]:
     rp_id, _ = party()
-    challenge = _issue(using(user_id))
+    challenge = _issue(purpose)
     options = webauthn.generate_authentication_options(
         rp_id=rp_id,
         challenge=base64url_to_bytes(challenge),
@@ -149,6 +158,11 @@ def add(session: Session, user_id: int, made: VerifiedRegistration, name: str) -
 def take(challenge: str, user_id: int | None = None) -> None:
     """The challenge of `offer_use` is spent, whatever the answer is worth. Raises Invalid."""
     _take(using(user_id), challenge)
+
+
+def take_confirming(challenge: str, user_id: int) -> None:
+    """The same for that of `offer_confirming`."""
+    _take(_confirming(user_id), challenge)
 
 
 def use(session: Session, challenge: str, answer: str, user_id: int | None = None) -> Passkey:
@@ -216,6 +230,10 @@ def handle(user_id: int) -> bytes:
 def using(user_id: int | None) -> str:
     """What a challenge is for; it answers nothing else."""
     return f"second-{user_id}" if user_id else "sign-in"
+
+
+def _confirming(user_id: int) -> str:
+    return f"confirm-{user_id}"
 
 
 def _registering(user_id: int) -> str:

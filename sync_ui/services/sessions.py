@@ -20,7 +20,7 @@ ABSOLUTE_LIMIT = timedelta(hours=12)
 # So long a session waits for the second step.
 HALF_LIMIT = timedelta(minutes=10)
 
-# So long after its password was shown a session may do what is far-reaching.
+# So long after its password or a passkey was shown a session may do what is far-reaching.
 FRESH = timedelta(minutes=5)
 
 # How far a clock may go back without a word; `seen` writes no oftener.
@@ -171,14 +171,16 @@ def fresh(secret: str) -> bool:
     return found is not None and found <= clock.now() <= found + FRESH
 
 
-def confirmed(secret: str) -> None:
-    """Whoever sits there has just shown that it is the session's user."""
+def confirmed(secret: str, second_factor: factors.Kind | None = None) -> None:
+    """Whoever sits there has just shown that it is the session's user: by password, or by this."""
     with transaction() as session:
         found = _find(secret)
         if found is None:
             return
         found.confirmed_at = clock.now()
-        record(session, access.actor_for(found.user), Action.CONFIRMED, f"user:{found.user_id}")
+        detail = {"second_factor": second_factor.value} if second_factor else {}
+        actor = access.actor_for(found.user)
+        record(session, actor, Action.CONFIRMED, f"user:{found.user_id}", **detail)
 
 
 def sign_out(secret: str) -> None:

@@ -1,16 +1,19 @@
-"""Signing in with a password, and showing it again."""
+"""Signing in with a password, and showing it, or a passkey, again."""
 
 from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import select
 
+from sync_ui.domain import tokens
 from sync_ui.errors import Invalid, Refused
 from sync_ui.models import User, db, transaction
-from sync_ui.services import access, backoff, passwords, sessions
+from sync_ui.services import access, backoff, factors, passkeys, passwords, sessions
 from sync_ui.services.audit import Action, record
 from sync_ui.services.practice import one_line
 from sync_ui.services.sessions import NOWHERE, Seat
+
+NOT_YOURS = "This passkey is not one of yours. Try again, or use your password."
 
 NO_DEVICES: Mapping[int, str] = {}
 
@@ -55,11 +58,48 @@ def confirm(secret: str, password: str) -> None:
 
     Raises Invalid for a wrong one and Throttled after too many, as at sign-in.
     """
+    check_own(_user_of(secret), password, "This is not your password. Try again.")
+    sessions.confirmed(secret)
+
+
+def offer_passkey(secret: str) -> tuple[str, str]:
+    """What the browser is asked for a passkey of the session's user (JSON), and the challenge.
+
+    Raises Refused, Throttled.
+    """
+    user_id = _user_of(secret).id
+    backoff.take([_asking(secret)])
+    return passkeys.offer_confirming(user_id)
+
+
+def confirm_by_passkey(secret: str, challenge: str, answer: str) -> None:
+    """The session is fresh again: its user has shown a passkey of theirs instead.
+
+    Raises Invalid for anything else, which counts like a wrong password, and Throttled.
+    """
+    user_id = _user_of(secret).id
+    counters = backoff.confirming(user_id)
+    backoff.take(counters)
+    passkeys.take_confirming(challenge, user_id)
+    try:
+        with transaction() as session:
+            passkeys.use(session, challenge, answer, user_id)
+            backoff.forgive([*counters, _asking(secret)])
+    except Invalid:
+        _record_failure(user_id)
+        raise Invalid(NOT_YOURS) from None
+    sessions.confirmed(secret, factors.Kind.PASSKEY)
+
+
+def _user_of(secret: str) -> User:
     user = sessions.signed_in(secret)
     if user is None:
         raise Refused("Your session is over. Sign in again.")
-    check_own(user, password, "This is not your password. Try again.")
-    sessions.confirmed(secret)
+    return user
+
+
+def _asking(secret: str) -> backoff.Counter:
+    return backoff.asking_passkeys(tokens.digest(secret))
 
 
 def check_own(user: User, password: str, otherwise: str) -> None:
@@ -81,6 +121,11 @@ def _counters(
     return backoff.stranger(email, network)
 
 
-def _record_failure() -> None:
+def _record_failure(user_id: int | None = None) -> None:
+    """Of a password, or of this user's passkey."""
     with transaction() as session:
-        record(session, access.NOBODY, Action.SIGN_IN_FAILED)
+        if user_id is None:
+            record(session, access.NOBODY, Action.SIGN_IN_FAILED)
+            return
+        kind = factors.Kind.PASSKEY.value
+        record(session, access.NOBODY, Action.SECOND_STEP_FAILED, f"user:{user_id}", kind=kind)

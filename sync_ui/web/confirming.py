@@ -1,12 +1,12 @@
-"""Fresh confirmation: what is far-reaching needs the password once more, if the last was long ago.
+"""Fresh confirmation: what is far-reaching needs the password, or a passkey, again after a while.
 
-Whatever was being sent is sent again together with the password, so that
+Whatever was being sent is sent again together with it, so that
 nothing typed is lost; only files and passwords are asked for anew.
 """
 
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, current_app, render_template, request, url_for
+from flask import Blueprint, Flask, current_app, render_template, request, session, url_for
 from flask_login import current_user, login_required
 from htmx_flask import make_response
 from htmx_flask import request as htmx_request
@@ -16,14 +16,16 @@ from werkzeug.wrappers import Response
 
 from sync_ui.errors import SyncError
 from sync_ui.models import Calendar
-from sync_ui.services import sessions
+from sync_ui.services import factors, passkeys, sessions
 from sync_ui.services import signing as signing_service
 from sync_ui.web.forms import own_path
+from sync_ui.web.second_step import CHALLENGE, answer_with
 from sync_ui.web.signing import actor
 
 blueprint = Blueprint("confirming", __name__)
 
 FIELD = "confirm_password"
+PASSKEY = "confirm_passkey"
 
 # What each call that asks is about to do: whoever types a password has to know what for.
 ABOUT = {
@@ -87,14 +89,20 @@ ABOUT = {
 
 
 class NotFresh(SyncError):
-    """The password is asked for first; `ask_again` names the form's own password fields."""
+    """The password is asked for first; `ask_again` names the form's own password fields.
+
+    `by`: the field in which something was shown that was not taken.
+    """
 
     status = 403
 
-    def __init__(self, ask_again: dict[str, str], fault: SyncError | None = None) -> None:
+    def __init__(
+        self, ask_again: dict[str, str], fault: SyncError | None = None, by: str = FIELD
+    ) -> None:
         super().__init__(fault.sentence if fault else "")
         self.status = fault.status if fault else 403
         self.ask_again = ask_again
+        self.by = by
 
 
 def init_app(app: Flask) -> None:
@@ -109,13 +117,17 @@ def require_fresh(**ask_again: str) -> None:
     """
     if sessions.fresh(current_user.id):
         return
-    typed = request.form.get(FIELD)
-    if typed is None:
+    typed, shown = request.form.get(FIELD), request.form.get(PASSKEY)
+    if typed is None and not shown:
         raise NotFresh(ask_again)
     try:
-        signing_service.confirm(current_user.id, typed)
+        if shown:
+            challenge = session.pop(CHALLENGE, "")
+            signing_service.confirm_by_passkey(current_user.id, challenge, shown)
+        else:
+            signing_service.confirm(current_user.id, typed or "")
     except SyncError as error:
-        raise NotFresh(ask_again, error) from None
+        raise NotFresh(ask_again, error, PASSKEY if shown else FIELD) from None
 
 
 def require_fresh_unless_own(calendar: Calendar, **ask_again: str) -> None:
@@ -141,6 +153,13 @@ def confirm() -> Response:
     return redirect(own_path(request.form.get("next")) or url_for("pages.home"))
 
 
+@blueprint.post("/confirm/passkey/options")
+@login_required
+def offer_passkey() -> Response:
+    """Asked for by a script, which sends the answer with the form."""
+    return answer_with(signing_service.offer_passkey(current_user.id))
+
+
 def _ask(error: NotFresh) -> Response | tuple[str, int]:
     here = request.script_root + request.full_path.rstrip("?")
     reading = request.method in {"GET", "HEAD"}
@@ -148,9 +167,11 @@ def _ask(error: NotFresh) -> Response | tuple[str, int]:
         "action": url_for("confirming.confirm") if reading else here,
         "fields": [("next", here)] if reading else _fields(error.ask_again),
         "files": [] if reading else [name for name, file in request.files.items() if file.filename],
-        "about": ABOUT.get(_endpoint(), "do what needs your password"),
+        "about": ABOUT.get(_endpoint(), "do something far-reaching"),
         "ask_again": error.ask_again,
-        "fault": error.sentence,
+        "fault": error.sentence if error.by == FIELD else "",
+        "passkey_fault": error.sentence if error.by == PASSKEY else "",
+        "has_passkey": passkeys.possible() and factors.held(current_user.user_id).passkeys,
     }
     if not htmx_request.htmx:
         return render_template("confirming/ask.html", **asked), error.status
@@ -174,9 +195,9 @@ def _endpoint() -> str:
 
 
 def _fields(ask_again: dict[str, str]) -> list[tuple[str, str]]:
-    """What was sent, in its order; never a password, and never an old token."""
+    """What was sent, in its order; never a password, a passkey's answer or an old token."""
     return [
         (name, value)
         for name, value in request.form.items(multi=True)
-        if name not in {FIELD, "csrf_token", *ask_again} and "password" not in name
+        if name not in {FIELD, PASSKEY, "csrf_token", *ask_again} and "password" not in name
     ]

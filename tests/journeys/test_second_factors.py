@@ -1,7 +1,7 @@
 """Second factors with a real browser: an app's codes, and a passkey of the browser's own."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ import pytest
 import zxingcpp
 from PIL import Image
 from playwright.sync_api import CDPSession, Page, expect
+from sqlalchemy import update
 
+from sync_ui.models import Session, database, keys
 from tests.browser import Faults, OpenPage
 from tests.journeys import looks, steps
 from tests.journeys.conftest import Fill
@@ -60,6 +62,16 @@ def sign_in_by_password(page: Page, email: str) -> None:
     page.get_by_label("E-mail address").fill(email)
     page.get_by_label("Password").fill(steps.PASSWORD)
     page.get_by_role("button", name="Sign in").click()
+
+
+def six_minutes_pass(product: Product) -> None:
+    """Since anybody showed a password or a passkey."""
+    key = keys.load(product.data_dir).database
+    engine = database.make_engine(product.data_dir, None, key)
+    shown = datetime.now(UTC) - timedelta(minutes=6)
+    with engine.connect().execution_options(writing=True) as connection, connection.begin():
+        connection.execute(update(Session).values(confirmed_at=shown))
+    engine.dispose()
 
 
 def sign_out(page: Page) -> None:
@@ -132,6 +144,7 @@ def test_an_app_is_added_by_its_qr_code_and_asked_for_at_the_next_sign_in(
 def test_a_passkey_is_made_and_signs_in_with_and_without_the_password(
     local: Product, open_page: OpenPage, faults: Faults
 ) -> None:
+    faults.forgive("403")
     faults.forgive("422")
     page = open_page(base_url=address(local), reduced_motion="reduce")
     with_authenticator(page)
@@ -154,7 +167,11 @@ def test_a_passkey_is_made_and_signs_in_with_and_without_the_password(
     page.get_by_role("button", name="Use a passkey").click()
     expect(page.get_by_role("heading", name="Clients", level=1)).to_be_visible()
 
+    six_minutes_pass(local)
     page.goto("/account/factors/passkey")
+    expect(page.get_by_role("heading", name="Confirm that it is you")).to_be_visible()
+    assert looks.wrongs(page) == []
+    page.get_by_role("button", name="Use a passkey").click()
     page.get_by_role("button", name="Add the passkey").click()
     steps.sees(page, "This device has a passkey for your account already.")
     page.goto("/account/factors")

@@ -114,6 +114,7 @@ POST connection.sync_now        302 302 404 302 302
 POST connections.connect        302 302 404 302 302
 GET  connections.new            302 200 404 200 200
 POST confirming.confirm         302 302 302 302 302
+POST confirming.offer_passkey   302 200 200 200 200
 POST doors.close_warning        302 403 403 403 302
 GET  doors.show                 302 403 403 403 200
 POST doors.show                 302 403 403 403 302
@@ -806,6 +807,7 @@ OTHERWISE = {
     "tickets.spend": 2,  # spent, and signed in
     "connection.retry": 0,
     "connection.sync_now": 0,
+    "confirming.offer_passkey": 0,
     "factors.offer_passkey": 0,
     "second_step.offer_sign_in": 0,
 }

@@ -1,4 +1,4 @@
-"""What is far-reaching asks for the password again, once the last one is five minutes old."""
+"""What is far-reaching asks for the password or a passkey again, once five minutes have passed."""
 
 import inspect
 import re
@@ -18,7 +18,10 @@ from sync_ui.services import accounts
 from sync_ui.web import confirming
 from tests.outside import keep_in_memory
 from tests.practice import PASSWORD, Book, Clock, Practice, csrf_token
+from tests.second_factors import latest_entry, with_passkey
+from tests.security_key import SecurityKey
 from tests.web.test_access import EXPECTED, Asker, Things, every_row
+from tests.web.test_second_step import ask, by_passkey_alone
 
 pytestmark = pytest.mark.bar("A9")
 
@@ -28,7 +31,7 @@ BrowserOf = Callable[[str], FlaskClient]
 
 ASKED = "Confirm that it is you"
 
-# What of another person's link, and of people, needs the password again.
+# What of another person's link, and of people, needs it again.
 FAR_REACHING = [
     (endpoint, "POST")
     for endpoint in (
@@ -259,6 +262,168 @@ def test_a_wrong_password_is_slowed_down_as_at_sign_in(browser_of: BrowserOf, no
     assert "This is not your password." in wrong[0].text
     assert (right.status_code, "Wait a few minutes" in right.text) == (429, True)
     assert _names(SignInFailure.count) != []
+
+
+@pytest.fixture
+def key(practice: Practice) -> SecurityKey:
+    return with_passkey(practice.ada)
+
+
+@pytest.fixture
+def by_key(app: Flask, key: SecurityKey, now: Clock) -> FlaskClient:
+    """Ada's browser, signed in by her passkey alone six minutes ago."""
+    browser = app.test_client()
+    assert by_passkey_alone(browser, key).status_code == 302
+    now.move(minutes=6)
+    return browser
+
+
+def asked_for_a_passkey(browser: FlaskClient) -> str:
+    return ask(browser, "/confirm/passkey/options", "/account")
+
+
+def test_a_user_is_added_by_whoever_shows_a_passkey_instead(
+    by_key: FlaskClient, key: SecurityKey, now: Clock
+) -> None:
+    typed = {"name": "Nora Quist", "email": "nora@example.com", "role": "scheduler"}
+    asked = post(by_key, "/people/new", **typed, password="an unusual first password")
+    assert (asked.status_code, "Use a passkey" in asked.text) == (403, True)
+    assert _names(User.name).count("Nora Quist") == 0
+
+    form = sent_again(asked.text)
+    shown = key.use(asked_for_a_passkey(by_key))
+    form.update({"password": "an unusual first password", "confirm_passkey": shown})
+    form["confirm_password"] = ""
+    answer = by_key.post("/people/new", data=form)
+
+    assert (answer.status_code, _names(User.name).count("Nora Quist")) == (302, 1)
+    confirmed = select(AuditEntry.detail).where(AuditEntry.action == "session.confirmed")
+    assert list(db.session.scalars(confirmed)) == [{"second_factor": "passkey"}]
+
+    now.move(minutes=6)
+    again = post(by_key, "/export/clients", confirm_passkey=shown)
+    assert (again.status_code, "no longer open" in again.text) == (422, True)
+    assert "clientDataJSON" not in again.text
+
+
+def test_a_page_that_was_asked_for_is_returned_to_by_a_passkey(
+    by_key: FlaskClient, key: SecurityKey
+) -> None:
+    form = sent_again(by_key.get("/account/factors/passkey").text)
+    form["confirm_passkey"] = key.use(asked_for_a_passkey(by_key))
+
+    answer = by_key.post("/confirm", data=form)
+
+    assert answer.headers["Location"] == "/account/factors/passkey"
+    assert by_key.get("/account/factors/passkey").status_code == 200
+
+
+def _of_anna(app: Flask, practice: Practice, browser: FlaskClient, key: SecurityKey) -> str:
+    return with_passkey(practice.anna).use(asked_for_a_passkey(browser))
+
+
+def _of_nobody_in_front(
+    app: Flask, practice: Practice, browser: FlaskClient, key: SecurityKey
+) -> str:
+    key.verifies = False
+    return key.use(asked_for_a_passkey(browser))
+
+
+def _to_the_question_at_signing_in(
+    app: Flask, practice: Practice, browser: FlaskClient, key: SecurityKey
+) -> str:
+    """Whose challenge is put where that of this one would be."""
+    stranger = app.test_client()
+    options = ask(stranger, "/sign-in/passkey/options", "/sign-in")
+    with stranger.session_transaction() as theirs:
+        challenge = theirs["challenge"]
+    with browser.session_transaction() as kept:
+        kept["challenge"] = challenge
+    return key.use(options)
+
+
+def _to_an_earlier_question(
+    app: Flask, practice: Practice, browser: FlaskClient, key: SecurityKey
+) -> str:
+    earlier = key.use(asked_for_a_passkey(browser))
+    asked_for_a_passkey(browser)
+    return earlier
+
+
+def _nonsense(app: Flask, practice: Practice, browser: FlaskClient, key: SecurityKey) -> str:
+    asked_for_a_passkey(browser)
+    return "{}"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        _of_anna,
+        _of_nobody_in_front,
+        _to_the_question_at_signing_in,
+        _to_an_earlier_question,
+        _nonsense,
+    ],
+)
+def test_another_answer_confirms_nothing_and_the_password_still_does(
+    app: Flask,
+    practice: Practice,
+    by_key: FlaskClient,
+    key: SecurityKey,
+    wrong: Callable[[Flask, Practice, FlaskClient, SecurityKey], str],
+) -> None:
+    shown = wrong(app, practice, by_key, key)
+
+    refused = post(by_key, "/export/clients", confirm_passkey=shown)
+
+    assert (refused.status_code, ASKED in refused.text) == (422, True)
+    assert 'class="notice notice-bad" role="alert">Th' in refused.text
+    assert post(by_key, "/export/clients").status_code == 403
+    assert post(by_key, "/export/clients", confirm_password=PASSWORD).status_code == 200
+
+
+def test_wrong_passkeys_and_wrong_passwords_are_slowed_down_together(
+    by_key: FlaskClient, key: SecurityKey, practice: Practice, now: Clock
+) -> None:
+    annas = with_passkey(practice.anna)
+    for _ in range(FREE_FAILURES - 2):
+        wrong = post(by_key, "/export/clients", confirm_password="wrong" * 4)
+        assert wrong.status_code == 422
+    for _ in range(2):
+        shown = annas.use(asked_for_a_passkey(by_key))
+        assert post(by_key, "/export/clients", confirm_passkey=shown).status_code == 422
+    assert latest_entry().detail == {"kind": "passkey"}
+
+    right = key.use(asked_for_a_passkey(by_key))
+    waits = post(by_key, "/export/clients", confirm_passkey=right)
+
+    assert (waits.status_code, "Wait a few minutes" in waits.text) == (429, True)
+    now.move(minutes=15)
+    post(by_key, "/account/notices")
+    right = key.use(asked_for_a_passkey(by_key))
+    assert post(by_key, "/export/clients", confirm_passkey=right).status_code == 200
+    assert _names(SignInFailure.count) == [0]  # of the network, when she signed in
+
+
+def test_whoever_confirms_all_day_by_passkey_never_waits(
+    by_key: FlaskClient, key: SecurityKey, now: Clock
+) -> None:
+    statuses = set()
+    for _ in range(12):
+        shown = key.use(asked_for_a_passkey(by_key))
+        statuses.add(post(by_key, "/export/clients", confirm_passkey=shown).status_code)
+        now.move(minutes=6)
+
+    assert statuses == {200}
+
+
+def test_whoever_has_no_passkey_is_offered_none(browser_of: BrowserOf, now: Clock) -> None:
+    browser = browser_of("ada@example.com")
+    now.move(minutes=6)
+
+    page = post(browser, "/export/clients").text
+
+    assert (ASKED in page, "Use a passkey" in page, "data-passkey=" in page) == (True, False, False)
 
 
 def test_htmx_gets_the_question_above_the_page(
