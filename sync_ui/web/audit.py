@@ -47,7 +47,10 @@ class AskedForm(Form):
         if field.data and not plans.is_near(field.data):
             raise ValidationError(plans.TOO_FAR)
 
-    validate_last = validate_first
+    def validate_last(self, field: Field) -> None:
+        self.validate_first(field)
+        if field.data and self.first.data and field.data < self.first.data:
+            raise ValidationError("The last day is before the first one.")
 
     def asked(self) -> Asked:
         """What was understood: a wrong day is none."""

@@ -90,7 +90,8 @@ def show() -> View:
     except Invalid as error:
         blame(form.text, error)
         return _page(form, status=error.status)
-    flash("Saved. It holds from everybody’s next press on.")
+    who = "Only the addresses in the list" if doors.rules().networks else "Everybody"
+    flash(f"Saved. {who} may come in, from the next press on.")
     return redirect(url_for("doors.show"))
 
 

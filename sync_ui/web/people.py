@@ -1,6 +1,7 @@
 """Users and clinicians, managed by the administrator."""
 
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from flask import Blueprint, current_app, flash, redirect, render_template, url_for
 from flask_wtf import FlaskForm
@@ -8,11 +9,12 @@ from werkzeug.wrappers import Response
 from wtforms import BooleanField, EmailField, HiddenField, PasswordField, SelectField, StringField
 from wtforms.validators import InputRequired
 
-from sync_ui import worker
+from sync_ui import config, worker
 from sync_ui.domain.colours import Colour
 from sync_ui.domain.roles import Permission, Role
 from sync_ui.errors import Conflict, NotFound, SyncError
 from sync_ui.models import User
+from sync_ui.models.installation import current
 from sync_ui.services import (
     accounts,
     factors,
@@ -266,6 +268,7 @@ def _sheet(user_id: int) -> View:
         page=tickets.page(),
         code=text,
         ticket=ticket,
+        loopback=config.is_loopback(urlsplit(current().config.base_url).hostname or ""),
     )
 
 

@@ -171,3 +171,11 @@ def test_words_are_unlike() -> None:
 
 def test_an_action_of_another_version_is_told_by_its_word() -> None:
     assert words("link.sent_by_pigeon") == "Link: sent by pigeon"
+
+
+def test_days_in_the_wrong_order_are_named(ada: FlaskClient) -> None:
+    right = ada.get(f"{PAGE}?first=2026-11-22&last=2026-11-23")
+    wrong = ada.get(f"{PAGE}?first=2026-11-23&last=2026-11-22")
+
+    named = "The last day is before the first one." in wrong.text
+    assert (right.status_code, wrong.status_code, named) == (200, 422, True)

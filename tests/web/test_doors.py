@@ -345,6 +345,22 @@ def test_the_own_address_is_shown_and_added_with_one_press(
 
     assert (answer.status_code, stored(practice)) == (200, "")
     assert f"{OFFICE} # Office\n{HOME}</textarea>" in answer.text
+    assert "Not saved yet" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("list_", "who"),
+    [(OFFICE, "Only the addresses in the list"), ("", "Everybody"), ("# closed", "Everybody")],
+)
+def test_whoever_saves_hears_who_may_come_in(
+    browser_of: BrowserOf, practice: Practice, list_: str, who: str
+) -> None:
+    ada = browser_of("ada@example.com")
+
+    assert save(ada, list_, peer=OFFICE).status_code == 302
+
+    page = ada.get(PAGE, environ_base={"REMOTE_ADDR": OFFICE}).text
+    assert f"Saved. {who} may come in, from the next press on." in page
 
 
 def test_a_wrong_line_is_named_and_nothing_is_saved(

@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from sync_ui import clock
 from sync_ui.domain.event import DisplayMode
 from sync_ui.domain.roles import Role
-from sync_ui.models import AuditEntry, Link, db
+from sync_ui.models import AuditEntry, Clinician, Link, db, transaction
+from sync_ui.models.installation import Installation
 from sync_ui.services import accounts, codes, links
 from tests.practice import Book, Clock, Practice, csrf_token, token_of
 
@@ -142,3 +145,35 @@ def _form_on(browser: FlaskClient, address: str) -> dict[str, str]:
     }
     [role] = re.findall(r'<option selected value="(\w+)"', form)
     return fields | {"role": role}
+
+
+def test_a_printed_code_names_the_practice_and_the_day_on_which_it_ends(
+    practice: Practice, ada: FlaskClient
+) -> None:
+    sheet = press(ada, practice, "code").text
+
+    assert "<h2>Sync Calendar of Riverside: Sam Rivera</h2>" in sheet
+    assert "until Nov 24, 2026, " in sheet
+    assert "on this computer alone" not in sheet
+
+
+def test_a_code_for_an_address_that_leads_only_here_says_so(
+    app: Flask, practice: Practice, ada: FlaskClient
+) -> None:
+    installed: Installation = app.extensions["installation"]
+    here = replace(installed.config, base_url="http://127.0.0.1:8000")
+    app.extensions["installation"] = replace(installed, config=here)
+
+    assert "This code can be entered on this computer alone" in press(ada, practice, "code").text
+
+
+def test_a_practice_without_clinicians_leads_its_administrator_to_their_own_entry(
+    practice: Practice, ada: FlaskClient
+) -> None:
+    offered = f'href="/people/users/{practice.ada.user_id}">I see clients myself'
+    assert offered not in ada.get("/people").text
+    with transaction() as session:
+        for clinician in session.query(Clinician):
+            clinician.archived_at = clock.now()
+
+    assert offered in ada.get("/people").text
