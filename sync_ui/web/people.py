@@ -12,8 +12,8 @@ from wtforms.validators import InputRequired
 from sync_ui import config, worker
 from sync_ui.domain.colours import Colour
 from sync_ui.domain.roles import Permission, Role
-from sync_ui.errors import Conflict, NotFound, SyncError
-from sync_ui.models import User
+from sync_ui.errors import Conflict, Invalid, NotFound, SyncError
+from sync_ui.models import Clinician, User
 from sync_ui.models.installation import current
 from sync_ui.services import (
     accounts,
@@ -231,9 +231,12 @@ def new_clinician() -> View:
     form = ClinicianForm()
     del form.colour  # the next that is free
     if not form.validate_on_submit():
-        status = 422 if form.errors else 200
-        return render_template("people/clinician.html", form=form, clinician=None), status
-    people.create(actor(), form.name.data)
+        return _clinician_page(form)
+    try:
+        people.create(actor(), form.name.data)
+    except Invalid as error:
+        blame(form.name, error)
+        return _clinician_page(form)
     flash("The clinician is added.")
     return redirect(url_for("people.listed"))
 
@@ -244,9 +247,12 @@ def clinician(clinician_id: int) -> View:
     found = people.clinician(clinician_id)
     form = ClinicianForm(obj=found, colour=found.colour.value)
     if not form.validate_on_submit():
-        status = 422 if form.errors else 200
-        return render_template("people/clinician.html", form=form, clinician=found), status
-    people.change(actor(), clinician_id, form.name.data, Colour(form.colour.data))
+        return _clinician_page(form, found)
+    try:
+        people.change(actor(), clinician_id, form.name.data, Colour(form.colour.data))
+    except Invalid as error:
+        blame(form.name, error)
+        return _clinician_page(form, found)
     flash("The clinician is changed.")
     return redirect(url_for("people.listed"))
 
@@ -258,6 +264,11 @@ def archive(clinician_id: int) -> View:
     people.archive(actor(), clinician_id)
     flash("The clinician has left: every link of their calendar is dead.")
     return redirect(url_for("people.listed"))
+
+
+def _clinician_page(form: ClinicianForm, found: Clinician | None = None) -> View:
+    status = 422 if form.errors else 200
+    return render_template("people/clinician.html", form=form, clinician=found), status
 
 
 def _sheet(user_id: int) -> View:

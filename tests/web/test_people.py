@@ -177,3 +177,17 @@ def test_a_practice_without_clinicians_leads_its_administrator_to_their_own_entr
             clinician.archived_at = clock.now()
 
     assert offered in ada.get("/people").text
+
+
+@pytest.mark.parametrize("page", ["new", "1"])
+def test_a_clinicians_name_that_cannot_be_is_asked_for_again(
+    practice: Practice, ada: FlaskClient, page: str
+) -> None:
+    address = f"/people/clinicians/{page}"
+    form = {"csrf_token": csrf_token(ada, "/account"), "colour": "teal", "name": "A" * 101}
+
+    answer = ada.post(address, data=form)
+
+    assert answer.status_code == 422
+    assert f'value="{"A" * 101}"' in answer.text
+    assert "A name must have 1 to 100 characters." in answer.text
