@@ -50,7 +50,7 @@ class AskedForm(Form):
     def validate_last(self, field: Field) -> None:
         self.validate_first(field)
         if field.data and self.first.data and field.data < self.first.data:
-            raise ValidationError("The last day is before the first one.")
+            raise ValidationError("The last day must not come before the first.")
 
     def asked(self) -> Asked:
         """What was understood: a wrong day is none."""

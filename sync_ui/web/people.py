@@ -6,13 +6,21 @@ from urllib.parse import urlsplit
 from flask import Blueprint, current_app, flash, redirect, render_template, url_for
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
-from wtforms import BooleanField, EmailField, HiddenField, PasswordField, SelectField, StringField
+from wtforms import (
+    BooleanField,
+    EmailField,
+    Field,
+    HiddenField,
+    PasswordField,
+    SelectField,
+    StringField,
+)
 from wtforms.validators import InputRequired
 
 from sync_ui import config, worker
 from sync_ui.domain.colours import Colour
 from sync_ui.domain.roles import Permission, Role
-from sync_ui.errors import Conflict, Invalid, NotFound, SyncError
+from sync_ui.errors import Conflict, Invalid, NotFound, Refused, SyncError
 from sync_ui.models import Clinician, User
 from sync_ui.models.installation import current
 from sync_ui.services import (
@@ -98,7 +106,9 @@ def new() -> View:
             sees_clients=bool(form.sees_clients.data),
         )
     except SyncError as error:
-        blame(form.password if "assword" in error.sentence else form.email, error)
+        blame(
+            form.password if "assword" in error.sentence else _named(form, error, form.email), error
+        )
         return _user_page(form, status=error.status)
     if form.password.data:
         flash("The user is added. Hand over the first password in person.")
@@ -134,7 +144,7 @@ def user(user_id: int) -> View:
     except Conflict:
         return _stale(user_id)
     except SyncError as error:
-        blame(form.role, error)
+        blame(_named(form, error, form.role), error)
         return _user_page(form, found, error.status)
     flash("The user is changed.")
     return redirect(url_for("people.listed"))
@@ -198,7 +208,11 @@ def end_all_sessions() -> View:
 @guard(Permission.PEOPLE)
 def disable(user_id: int) -> View:
     confirming.require_fresh()
-    accounts.disable_user(actor(), user_id)
+    try:
+        accounts.disable_user(actor(), user_id)
+    except Refused as error:
+        flash(error.sentence, "error")
+        return redirect(url_for("people.user", user_id=user_id))
     flash("The user is out: sessions, links and codes are dead. See below what remains to do.")
     return redirect(url_for("people.user", user_id=user_id))
 
@@ -264,6 +278,11 @@ def archive(clinician_id: int) -> View:
     people.archive(actor(), clinician_id)
     flash("The clinician has left: every link of their calendar is dead.")
     return redirect(url_for("people.listed"))
+
+
+def _named(form: NewUserForm | EditForm, error: SyncError, other: Field) -> Field:
+    """The field of the name if the sentence is about that, else `other`."""
+    return form.name if error.sentence.startswith("A name ") else other
 
 
 def _clinician_page(form: ClinicianForm, found: Clinician | None = None) -> View:

@@ -177,5 +177,5 @@ def test_days_in_the_wrong_order_are_named(ada: FlaskClient) -> None:
     right = ada.get(f"{PAGE}?first=2026-11-22&last=2026-11-23")
     wrong = ada.get(f"{PAGE}?first=2026-11-23&last=2026-11-22")
 
-    named = "The last day is before the first one." in wrong.text
+    named = "The last day must not come before the first." in wrong.text
     assert (right.status_code, wrong.status_code, named) == (200, 422, True)

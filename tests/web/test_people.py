@@ -191,3 +191,30 @@ def test_a_clinicians_name_that_cannot_be_is_asked_for_again(
     assert answer.status_code == 422
     assert f'value="{"A" * 101}"' in answer.text
     assert "A name must have 1 to 100 characters." in answer.text
+
+
+@pytest.mark.parametrize("page", ["new", "users/2"])
+def test_a_users_name_that_cannot_be_is_named_beside_the_name(
+    practice: Practice, ada: FlaskClient, page: str
+) -> None:
+    form = {"csrf_token": csrf_token(ada, "/account"), "role": "scheduler"}
+    form |= {"name": "A" * 101, "email": "kim@example.com"}
+
+    answer = ada.post(f"/people/{page}", data=form)
+
+    assert answer.status_code == 422
+    assert re.findall(r'id="(\w+)-errors"', answer.text) == ["name"]
+
+
+@pytest.mark.bar("Z4")
+def test_the_last_administrator_hears_on_their_own_page_that_they_stay(
+    practice: Practice, ada: FlaskClient
+) -> None:
+    form = {"csrf_token": csrf_token(ada, "/account")}
+    address = f"/people/users/{practice.ada.user_id}"
+
+    answer = ada.post(f"{address}/disable", data=form)
+
+    assert (answer.status_code, answer.headers["Location"]) == (302, address)
+    assert "This is the last administrator." in ada.get(address).text
+    assert _actions()[-1] != "user.disabled"
