@@ -2,14 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import zxingcpp
-from PIL import Image
 from playwright.sync_api import CDPSession, Page, expect
 from sqlalchemy import update
 
@@ -83,9 +80,7 @@ def sign_out(page: Page) -> None:
 def scanned(page: Page) -> str:
     """The secret that an app finds in the picture on the screen."""
     drawn = page.get_by_role("img", name="QR code for your authenticator app")
-    picture = Image.open(BytesIO(drawn.screenshot())).convert("L")
-    (code,) = zxingcpp.read_barcodes(picture)
-    found = urlsplit(code.text)
+    found = urlsplit(steps.scan(drawn))
     asked = parse_qs(found.query)
     assert (found.scheme, found.netloc) == ("otpauth", "totp")
     assert (asked["digits"], asked["period"], asked["algorithm"]) == (["6"], ["30"], ["SHA1"])
