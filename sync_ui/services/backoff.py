@@ -85,8 +85,11 @@ def asking(network: str) -> Counter:
 
 
 def new_address(user_id: int) -> Counter:
-    """Asking for a letter to a new address of one's own, which may be a stranger's."""
-    return Counter(_digest("new address", str(user_id)), free=5, forgets=timedelta(minutes=5))
+    """Asking for a letter to a new address of one's own, which may be a stranger's.
+
+    Not forty on the first day, and about twenty on each that follows.
+    """
+    return Counter(_digest("new address", str(user_id)), free=5, longest=timedelta(hours=2))
 
 
 def take(counters: Sequence[Counter]) -> None:

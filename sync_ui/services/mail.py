@@ -184,7 +184,10 @@ def _send(server: Server, mail_id: int) -> bool:
     if claim is None:
         return False
     try:
-        server.send(claim.to, *_letter(claim))
+        letter = _letter(claim)
+        if not _still_goes_there(claim):
+            return False  # the claim ends by itself: then it goes where its user reads now
+        server.send(claim.to, *letter)
     except MailError as error:
         log.warning("Mail %s was not sent: %s", mail_id, error)
         _note_failure(claim, str(error), final=error.permanent)
@@ -255,6 +258,13 @@ def _still_owed(session: Session, claim: _Claim) -> Mail | None:
     """The mail, unless it was taken back meanwhile: its number may be another's by now."""
     found = session.get(Mail, claim.mail_id)
     return found if found is not None and found.created_at == claim.owed_at else None
+
+
+def _still_goes_there(claim: _Claim) -> bool:
+    """Asked after its ticket is made: whatever changes the address later ends that one, too."""
+    db.session.rollback()
+    found = _still_owed(db.session(), claim)
+    return found is not None and (found.address or found.user.email) == claim.to
 
 
 def _note_failure(claim: _Claim, reason: str, *, final: bool) -> None:

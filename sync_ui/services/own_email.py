@@ -34,6 +34,7 @@ def change(actor: Actor, email: str) -> bool:
     """
     email, by_letter = accounts.checked_email(email), mail.is_configured()
     if email == accounts.user(actor.user_id or 0).email:
+        keep(actor)
         return True
     if by_letter:
         backoff.take([backoff.new_address(actor.user_id or 0)])
@@ -60,15 +61,19 @@ def wanted(actor: Actor) -> Wanted | None:
     return Wanted(letter.address, failed)
 
 
-def keep(actor: Actor) -> None:
-    """The actor wants no other address any more: the letter on its way proves nothing."""
+def keep(actor: Actor) -> bool:
+    """The actor wants no other address any more: the letter on its way proves nothing.
+
+    Returns whether there was one to take back; it may have been answered meanwhile.
+    """
     user_id = actor.user_id or 0
     with transaction() as session:
         access.require_in(actor)
         if tickets.proof_owed(user_id) is None:
-            return
+            return False
         tickets.forget_proof(session, user_id)
         record(session, actor, Action.EMAIL_KEPT, f"user:{user_id}")
+    return True
 
 
 def prove(actor: Actor | None, text: str) -> None:

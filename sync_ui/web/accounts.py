@@ -114,8 +114,10 @@ def change_email() -> View:
 @blueprint.post("/account/email/keep")
 @login_required
 def keep_email() -> Response:
-    own_email.keep(signing.actor())
-    flash("Your e-mail address stays as it is.")
+    if own_email.keep(signing.actor()):
+        flash("Your e-mail address stays as it is.")
+    else:
+        flash("There was nothing to take back. Below is the address that counts.")
     return redirect(url_for("accounts.account"))
 
 

@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -304,6 +305,62 @@ def test_what_was_on_its_way_to_the_old_address_is_dead(practice: Practice, post
     assert is_dead(reset)
 
 
+def test_no_letter_that_opens_the_account_leaves_for_an_address_that_was_given_up_meanwhile(
+    practice: Practice, post: Mailbox, now: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the worker's claim, with the address of then, and the ticket that it makes."""
+    text, letter = ask(practice, post), mail._letter
+    post.letters.clear()
+    tickets.forgotten("unlu@example.com", "203.0.113.7")
+
+    def prove_meanwhile(claim: mail._Claim) -> tuple[str, str]:
+        monkeypatch.setattr(mail, "_letter", letter)
+        assert claim.to == "unlu@example.com"
+        own_email.prove(practice.unlu, text)
+        return letter(claim)
+
+    monkeypatch.setattr(mail, "_letter", prove_meanwhile)
+    assert mail.send_due() == 0
+    now.move(minutes=5)
+    assert mail.send_due() == 2
+
+    sent = {each.message["Subject"]: each.recipients for each in post.letters}
+    assert sent == {
+        "A new password for the practice's calendar": [WANTED],
+        "Your e-mail address was changed": ["unlu@example.com"],
+    }
+
+
+def test_a_letter_that_is_taken_back_while_it_is_written_does_not_leave(
+    practice: Practice, post: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_email.change(practice.unlu, WANTED)
+    letter = mail._letter
+
+    def keep_meanwhile(claim: mail._Claim) -> tuple[str, str]:
+        words = letter(claim)
+        assert own_email.keep(practice.unlu)
+        return words
+
+    monkeypatch.setattr(mail, "_letter", keep_meanwhile)
+
+    assert (mail.send_due(), post.letters) == (0, [])
+
+
+@pytest.mark.bar("A6")
+def test_a_stranger_gets_few_letters_a_day_from_whoever_asks_all_day(
+    practice: Practice, now: Clock
+) -> None:
+    letters = 0
+    for number in range(24 * 6):
+        with suppress(Throttled):
+            own_email.change(practice.unlu, f"stranger{number}@example.com")
+            letters += 1
+        now.move(minutes=10)
+
+    assert 5 < letters < 40
+
+
 @pytest.mark.bar("A6")
 def test_letters_to_strangers_are_slowed_down(practice: Practice) -> None:
     for number in range(5):
@@ -331,6 +388,17 @@ def test_the_own_address_is_no_change(practice: Practice, post: Mailbox) -> None
     own_email.keep(practice.unlu)
 
     assert (list(db.session.scalars(select(Mail.id))), mail.send_due()) == ([], 0)
+
+
+def test_who_types_the_own_address_wants_no_other_any_more(
+    practice: Practice, post: Mailbox
+) -> None:
+    text = ask(practice, post)
+
+    assert own_email.change(practice.unlu, "unlu@example.com") is True
+
+    assert (own_email.wanted(practice.unlu), is_dead(text)) == (None, True)
+    assert own_email.keep(practice.unlu) is False
 
 
 @pytest.mark.bar("M1")
