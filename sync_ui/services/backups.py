@@ -124,7 +124,12 @@ def thin_out(actor: Actor) -> int:
 def _past_need() -> list[Path]:
     """What upgrades and restores have kept for long enough."""
     gone: list[Path] = []
-    for copies in former.found(current().config):
+    found = current()
+    upgrades, restores = former.found(found.config)
+    ring = found.keys.ring("database")
+    # Several installations may share the folder of backups.
+    ours = {path: at for path, at in upgrades.items() if copying.opens_with(path, ring)}
+    for copies in (ours, restores):
         kept = rules.kept_former(copies.values(), clock.now())
         gone.extend(path for path, at in copies.items() if at not in kept)
     return gone

@@ -145,8 +145,9 @@ def test_of_what_upgrades_and_restores_have_kept_the_latest_three_stay(
         upgrade = former.before_upgrade(config, f"000{number}", now())
         made.append([upgrade, former.before_restore(config, now())])
         now.move(days=10)
+    ours = b"SyncBkp1" + bytes.fromhex(copying.fingerprint(current().keys.database))
     for path in [path for each in made for path in each]:
-        path.write_bytes(b"as it was")
+        path.write_bytes(ours)
     log = made[0][1].with_name(made[0][1].name + "-wal")
     adas = [config.backups / "before-the-move.backup", config.data_dir / f"{copying.KEPT}Christmas"]
     for path in [log, *adas]:
@@ -164,6 +165,20 @@ def test_of_what_upgrades_and_restores_have_kept_the_latest_three_stay(
     assert backups.thin_out(COMMAND) == 0
     now.move(days=1000)
     assert backups.thin_out(COMMAND) == 0
+
+
+def test_what_an_upgrade_of_another_installation_has_kept_in_the_same_folder_stays(
+    practice: Practice, now: Clock
+) -> None:
+    config, theirs = current().config, list[Path]()
+    config.backups.mkdir()
+    for number in range(5):
+        theirs.append(former.before_upgrade(config, f"000{number}", now()))
+        theirs[-1].write_bytes(b"SyncBkp1 and a key that is not here")
+        now.move(days=20)
+
+    assert backups.thin_out(COMMAND) == 0
+    assert [path.exists() for path in theirs] == [True] * 5
 
 
 def test_a_folder_that_cannot_be_written_is_told_and_tried_again_in_an_hour(
