@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sync_ui.config import Config
 from sync_ui.domain.roles import Role
 from sync_ui.models import db
-from sync_ui.services import accounts, tickets
+from sync_ui.services import accounts, own_email, tickets
 from sync_ui.services.access import COMMAND
 from tests.practice import PASSWORD, Clock, Practice, csrf_token
 from tests.web.test_access import every_row
@@ -228,6 +228,22 @@ def test_a_new_address_is_taken_back(
     assert "Your e-mail address stays as it is." in answer.text
     assert "A letter is on its way" not in answer.text
     assert browser.get(f"/enter/{code}").status_code == 410
+
+
+def test_whoever_is_signed_in_as_somebody_else_is_led_out_first(
+    practice: Practice, browser_of: BrowserOf, mailing: None
+) -> None:
+    """The page to sign in would only lead them back home."""
+    own_email.change(practice.unlu, "dr.unlu@example.com")
+    code = tickets.make_proof(practice.unlu.user_id or 0, "dr.unlu@example.com")
+    anna = browser_of("anna@example.com")
+    assert anna.get(f"/sign-in?next=/enter/{code}").headers["Location"] == "/"
+
+    page = anna.get(f"/enter/{code}").text
+
+    assert ("/sign-in?next=" in page, 'action="/sign-out"' in page) == (False, True)
+    anna.post("/sign-out", data={"csrf_token": csrf_token(anna, f"/enter/{code}")})
+    assert f'href="/sign-in?next=/enter/{code}"' in anna.get(f"/enter/{code}").text
 
 
 def test_an_address_that_is_taken_meanwhile_is_said_to_be(
