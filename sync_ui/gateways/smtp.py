@@ -7,6 +7,8 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from urllib.parse import unquote, urlsplit
 
+from email_validator import EmailNotValidError, validate_email
+
 TIMEOUT = 20
 
 
@@ -27,6 +29,7 @@ class Server:
 
     def send(self, to: str, subject: str, text: str) -> None:
         """One plain message to one address. Raises MailError."""
+        to = in_ascii(to)
         message = EmailMessage()
         message["From"] = self.sender
         message["To"] = to
@@ -59,3 +62,14 @@ class Server:
         if url.username:
             connection.login(unquote(url.username), unquote(url.password or ""))
         return connection
+
+
+def in_ascii(address: str) -> str:
+    """With its domain as every mail server takes it (RFC 5891): few know RFC 6531."""
+    try:
+        found = validate_email(
+            address, allow_smtputf8=False, check_deliverability=False, test_environment=True
+        ).ascii_email
+    except EmailNotValidError:
+        return address
+    return found or address

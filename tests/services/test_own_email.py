@@ -100,6 +100,20 @@ def test_a_new_address_counts_when_its_letter_is_answered(
         own_email.prove(practice.unlu, text)
 
 
+@pytest.mark.bar("M1")
+def test_an_address_at_a_domain_with_an_umlaut_gets_its_letter(
+    practice: Practice, post: Mailbox
+) -> None:
+    """By a mail server that knows no such letters (RFC 6531), as few do."""
+    text = ask(practice, post, "unlu@praxis-ünlü.example")
+    (letter,) = post.letters
+    assert letter.recipients == [letter.message["To"]] == ["unlu@xn--praxis-nl-w9ac.example"]
+
+    own_email.prove(practice.unlu, text)
+
+    assert email_of_unlu(practice) == "unlu@praxis-ünlü.example"
+
+
 def test_until_then_the_account_says_what_is_wanted(
     practice: Practice, post: Mailbox, now: Clock
 ) -> None:
