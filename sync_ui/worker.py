@@ -5,6 +5,7 @@ the sweep finds, once a minute.
 """
 
 import logging
+import signal
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any
 
 from flask import Flask
 from huey import Huey, PostgresHuey, RedisHuey, SqliteHuey, crontab
+from huey.consumer import Consumer
 
 from sync_ui.config import Config
 from sync_ui.errors import CannotStart
@@ -110,14 +112,30 @@ def _back_up_daily(app: Flask, huey: Huey) -> Any:
 
 
 def run(app: Flask) -> None:
-    """Work until SIGTERM or SIGINT; the task at hand is finished first."""
+    """Work until SIGTERM, SIGINT or SIGHUP; the task at hand is finished first."""
     check(app)
     huey: Huey = app.extensions["huey"]
     take_up(app)
-    consumer = huey.create_consumer(
-        workers=THREADS, initial_delay=0.1, max_delay=0.5, graceful_signal="TERM"
+    consumer = Ending(
+        huey, workers=THREADS, initial_delay=0.1, max_delay=0.5, graceful_signal="TERM"
     )
     consumer.run()
+
+
+class Ending(Consumer):
+    """Ends on SIGHUP, unless that is ignored.
+
+    Huey would run the program's command anew in this process: a second server, which
+    nobody watches and which takes the port once the first one has ended.
+    """
+
+    def start(self) -> None:
+        hang_up = getattr(signal, "SIGHUP", None)  # only Unix has it
+        ignored = hang_up and signal.getsignal(hang_up) is signal.SIG_IGN
+        super().start()
+        if hang_up:
+            end = signal.SIG_IGN if ignored else lambda *_: signal.raise_signal(signal.SIGTERM)
+            signal.signal(hang_up, end)
 
 
 def take_up(app: Flask) -> None:

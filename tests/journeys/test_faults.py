@@ -4,6 +4,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -243,6 +244,29 @@ def test_a_web_server_that_fails_leaves_no_process_behind(tmp_path: Path) -> Non
     assert done.returncode == 1
     assert "The program ended: OSError" in done.stderr
     assert port_is_free(port)
+
+
+@pytest.mark.bar("D8")
+def test_a_worker_whose_terminal_closes_ends_and_begins_nothing_anew(tmp_path: Path) -> None:
+    worker = subprocess.Popen(
+        [Path(sys.executable).with_name("flask"), "worker"],
+        cwd=ROOT,
+        env={**os.environ, "SYNC_DATA_DIR": str(tmp_path / "instance")},
+    )
+    try:
+        until(lambda: catches(worker.pid, signal.SIGHUP), 60)
+        worker.send_signal(signal.SIGHUP)
+
+        assert worker.wait(60) == 0
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+def catches(process: int, number: signal.Signals) -> bool:
+    """Whether it has said what it does then."""
+    [caught] = re.findall(r"SigCgt:\s+(\w+)", Path(f"/proc/{process}/status").read_text())
+    return bool(int(caught, 16) >> (number - 1) & 1)
 
 
 def said(data_dir: Path, *words: str) -> str:
