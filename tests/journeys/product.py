@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from sync_ui.config import ROOT
@@ -141,9 +142,11 @@ def port_is_free(port: int) -> bool:
 
 
 def descendants(pid: int) -> list[int]:
-    """Linux tells them; elsewhere the free port has to do."""
-    listed = Path(f"/proc/{pid}/task/{pid}/children")
-    children = [int(child) for child in listed.read_text().split()] if listed.exists() else []
+    """Linux tells them, by the thread that started them; elsewhere the free port has to do."""
+    children: list[int] = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # a thread that has ended meanwhile
+            children += map(int, listed.read_text().split())
     return children + [each for child in children for each in descendants(child)]
 
 
