@@ -116,26 +116,27 @@ def run(app: Flask) -> None:
     check(app)
     huey: Huey = app.extensions["huey"]
     take_up(app)
-    consumer = Ending(
-        huey, workers=THREADS, initial_delay=0.1, max_delay=0.5, graceful_signal="TERM"
+    consumer = huey.create_consumer(
+        workers=THREADS, initial_delay=0.1, max_delay=0.5, graceful_signal="TERM"
     )
+    end_on_hang_up(consumer)
     consumer.run()
 
 
-class Ending(Consumer):
-    """Ends on SIGHUP, unless that is ignored.
+def end_on_hang_up(consumer: Consumer) -> None:
+    """As on SIGTERM, unless SIGHUP is ignored.
 
     Huey would run the program's command anew in this process: a second server, which
     nobody watches and which takes the port once the first one has ended.
     """
-
-    def start(self) -> None:
-        hang_up = getattr(signal, "SIGHUP", None)  # only Unix has it
-        ignored = hang_up and signal.getsignal(hang_up) is signal.SIG_IGN
-        super().start()
-        if hang_up:
-            end = signal.SIG_IGN if ignored else lambda *_: signal.raise_signal(signal.SIGTERM)
-            signal.signal(hang_up, end)
+    hang_up = getattr(signal, "SIGHUP", None)  # only Unix has it
+    if hang_up is None:
+        return
+    actions = consumer._signal_actions  # noqa: SLF001 - set before Huey listens, by no other way
+    if signal.getsignal(hang_up) is signal.SIG_IGN:
+        del actions[hang_up]
+    else:
+        actions[hang_up] = actions[signal.SIGTERM]
 
 
 def take_up(app: Flask) -> None:
