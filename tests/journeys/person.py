@@ -6,6 +6,7 @@ from html import unescape
 import requests
 
 from tests.journeys.steps import PASSWORD
+from tests.wire import wire
 
 
 class Person:
@@ -13,8 +14,7 @@ class Person:
 
     def __init__(self, url: str, email: str, password: str = PASSWORD) -> None:
         self._url = url
-        self._browser = requests.Session()
-        self._browser.trust_env = False
+        self._browser = wire()
         answer = self.send("/sign-in", page="/sign-in", email=email, password=password)
         assert answer.status_code == 302, answer.text
 

@@ -249,7 +249,8 @@ def test_a_web_server_that_fails_leaves_no_process_behind(tmp_path: Path) -> Non
 @pytest.mark.bar("D8")
 def test_a_worker_whose_terminal_closes_ends_and_begins_nothing_anew(tmp_path: Path) -> None:
     worker = subprocess.Popen(
-        [Path(sys.executable).with_name("flask"), "worker"],
+        # Under nohup the signal is ignored, and would be here as well.
+        ["env", "--default-signal=HUP", Path(sys.executable).with_name("flask"), "worker"],
         cwd=ROOT,
         env={**os.environ, "SYNC_DATA_DIR": str(tmp_path / "instance")},
     )

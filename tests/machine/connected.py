@@ -6,7 +6,6 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import requests
 from icalendar import Calendar
 
 from tests.journeys.product import until
@@ -16,6 +15,7 @@ from tests.machine.model import ZONE, Model, Row, Told, window
 from tests.machine.office import Office
 from tests.machine.readings import told, unfolded
 from tests.radicale import Radicale
+from tests.wire import wire
 
 # Whose calendar is connected.
 WHOSE = "unlu"
@@ -55,8 +55,7 @@ class Account:
         self.url = radicale.url
         self.user, self.password = radicale.new_user()
         self._root = radicale.folder / "collections" / "collection-root" / self.user
-        self._wire = requests.Session()
-        self._wire.trust_env = False
+        self._wire = wire()
         self._wire.auth = (self.user, self.password)
         self.private: dict[str, bytes] = {}
         self._ask("MKCALENDAR", "personal/")

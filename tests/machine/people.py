@@ -8,6 +8,8 @@ from typing import Any
 
 import requests
 
+from tests.wire import wire
+
 Form = Mapping[str, Any]
 
 SECONDS_TO_ANSWER = 60
@@ -18,8 +20,7 @@ class Person:
 
     def __init__(self, url: str, email: str, password: str) -> None:
         self.url, self._email, self._password = url, email, password
-        self._browser = requests.Session()
-        self._browser.trust_env = False
+        self._browser = wire()
 
     def get(self, path: str) -> requests.Response:
         """The page, as whoever is signed in sees it."""

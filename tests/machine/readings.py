@@ -9,6 +9,7 @@ import requests
 from icalendar import Calendar
 
 from tests.machine.model import Told
+from tests.wire import wire
 
 # As mail, hand and calendar apps write one address.
 SPELLINGS = (
@@ -38,8 +39,7 @@ class Readers:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._wire = requests.Session()
-        self._wire.trust_env = False
+        self._wire = wire()
 
     def read(
         self,
