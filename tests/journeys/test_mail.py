@@ -2,37 +2,30 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser import PHONE, OpenPage
 from tests.journeys import looks, steps
+from tests.journeys.conftest import Fill
 from tests.journeys.mailbox import Mailbox, mailbox
 from tests.journeys.product import Product, running, until
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Mailbox]:
+@pytest.fixture
+def post() -> Iterator[Mailbox]:
     with mailbox() as found:
         yield found
 
 
 @pytest.fixture
-def post(server: Mailbox) -> Mailbox:
-    server.letters.clear()
-    return server
-
-
-@pytest.fixture(scope="module")
-def mailing(tmp_path_factory: pytest.TempPathFactory, server: Mailbox) -> Iterator[Product]:
+def mailing(tmp_path: Path, post: Mailbox, fill: Fill) -> Iterator[Product]:
     """A demo that has a mail server."""
-    product = Product(
-        tmp_path_factory.mktemp("mailing"),
-        SYNC_SMTP_URL=server.url,
-        SYNC_MAIL_FROM="calendar@practice.example",
-    )
-    product.command("demo", "--password", steps.PASSWORD, "--clinicians", "1", "--weeks", "2")
+    settings = {"SYNC_SMTP_URL": post.url, "SYNC_MAIL_FROM": "calendar@practice.example"}
+    product = Product(tmp_path, **settings)
+    fill(product, 1, 2)
     yield from running(product)
 
 
