@@ -33,6 +33,8 @@ from sync_ui.config import Config
 from sync_ui.errors import Conflict, Invalid, Refused
 from sync_ui.models import Challenge, Passkey, User, db, transaction
 from sync_ui.models.installation import current
+from sync_ui.services import access, factors
+from sync_ui.services.audit import Action, record
 
 LIFETIME = timedelta(minutes=5)
 LONGEST_ANSWER = 16_000  # characters; a key of RSA with its certificates has 5 000
@@ -182,6 +184,14 @@ def use(session: Session, challenge: str, answer: str, user_id: int | None = Non
     verified = _checked(answer, lambda: _verify(credential, challenge, found))
     found.sign_count, found.used_at = verified.new_sign_count, clock.now()
     return found
+
+
+def record_failure(user_id: int | None = None) -> None:
+    """An answer was not taken; `user_id`: whose it should have been, if that is known."""
+    subject = f"user:{user_id}" if user_id else ""
+    with transaction() as session:
+        kind = factors.Kind.PASSKEY.value
+        record(session, access.NOBODY, Action.SECOND_STEP_FAILED, subject, kind=kind)
 
 
 def _read(answer: str) -> AuthenticationCredential:

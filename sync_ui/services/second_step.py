@@ -65,7 +65,7 @@ def by_passkey(secret: str, challenge: str, answer: str) -> str:
             passkeys.use(session, challenge, answer, user_id)
             return _whole(session, half, Kind.PASSKEY)
     except Invalid:
-        _record_failure(user_id)
+        passkeys.record_failure(user_id)
         raise
 
 
@@ -89,7 +89,7 @@ def sign_in(challenge: str, answer: str, network: str, *, seat: Seat = NOWHERE) 
             backoff.forgive([counter, counter])  # the question and the answer
             return sessions.add(session, passkey.user, second_factor=Kind.PASSKEY, seat=seat)
     except Invalid:
-        _record_failure()
+        passkeys.record_failure()
         raise
 
 
@@ -105,10 +105,3 @@ def _whole(session: Transaction, half: Session, kind: Kind) -> str:
     user, seat = half.user, Seat(half.browser, half.network)
     session.delete(half)
     return sessions.add(session, user, second_factor=kind, seat=seat)
-
-
-def _record_failure(user_id: int | None = None) -> None:
-    subject = f"user:{user_id}" if user_id else ""
-    with transaction() as session:
-        kind = Kind.PASSKEY.value
-        record(session, access.NOBODY, Action.SECOND_STEP_FAILED, subject, kind=kind)

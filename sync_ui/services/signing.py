@@ -86,7 +86,7 @@ def confirm_by_passkey(secret: str, challenge: str, answer: str) -> None:
             passkeys.use(session, challenge, answer, user_id)
             backoff.forgive([*counters, _asking(secret)])
     except Invalid:
-        _record_failure(user_id)
+        passkeys.record_failure(user_id)
         raise Invalid(NOT_YOURS) from None
     sessions.confirmed(secret, factors.Kind.PASSKEY)
 
@@ -121,11 +121,6 @@ def _counters(
     return backoff.stranger(email, network)
 
 
-def _record_failure(user_id: int | None = None) -> None:
-    """Of a password, or of this user's passkey."""
+def _record_failure() -> None:
     with transaction() as session:
-        if user_id is None:
-            record(session, access.NOBODY, Action.SIGN_IN_FAILED)
-            return
-        kind = factors.Kind.PASSKEY.value
-        record(session, access.NOBODY, Action.SECOND_STEP_FAILED, f"user:{user_id}", kind=kind)
+        record(session, access.NOBODY, Action.SIGN_IN_FAILED)

@@ -53,24 +53,31 @@ def make(
     Raises NotFound, and Refused for a disabled user.
     """
     access.require(actor, Permission.PEOPLE)
-    text, now = tokens.new_code(), clock.now()
     with transaction() as session:
         user = access.get(User, user_id, "There is no such user.")
         _require_enabled(user)
         if replaces:
             end_all(session, user_id)
-        ticket = Ticket(
-            digest=tokens.digest(text),
-            kind=kind_for(user),
-            user_id=user_id,
-            made_by_id=actor.user_id,
-            created_at=now,
-            expires_at=now + lifetime,
-        )
-        session.add(ticket)
-        minutes = int(lifetime.total_seconds() // 60)
-        record(session, actor, Action.TICKET_MADE, f"user:{user_id}", minutes=minutes)
+        made = _make(session, actor, user_id, kind_for(user), lifetime)
         doors.tell_of_command(session, actor)
+    return made
+
+
+def _make(
+    session: Session, actor: Actor, user_id: int, kind: TicketKind, lifetime: timedelta
+) -> tuple[str, Ticket]:
+    text, now = tokens.new_code(), clock.now()
+    ticket = Ticket(
+        digest=tokens.digest(text),
+        kind=kind,
+        user_id=user_id,
+        made_by_id=actor.user_id,
+        created_at=now,
+        expires_at=now + lifetime,
+    )
+    session.add(ticket)
+    minutes = int(lifetime.total_seconds() // 60)
+    record(session, actor, Action.TICKET_MADE, f"user:{user_id}", minutes=minutes)
     return text, ticket
 
 
@@ -183,8 +190,7 @@ def owe_proof(session: Session, user: User, email: str) -> None:
 def forget_proof(session: Session, user_id: int) -> None:
     """In the transaction under way: the user wants no other address any more."""
     session.execute(delete(Mail).where(*_proves(user_id)))
-    of_proof = Ticket.kind == TicketKind.EMAIL, Ticket.user_id == user_id
-    session.execute(delete(Ticket).where(*of_proof, Ticket.spent_at.is_(None)))
+    session.execute(delete(Ticket).where(*_unspent_proofs(user_id)))
 
 
 def proof_owed(user_id: int) -> Mail | None:
@@ -194,9 +200,8 @@ def proof_owed(user_id: int) -> Mail | None:
 
 def has_proof(user_id: int) -> bool:
     """Whether a ticket is out that proves the address which the user wants."""
-    of_proof = Ticket.kind == TicketKind.EMAIL, Ticket.user_id == user_id
-    alive = Ticket.spent_at.is_(None), Ticket.expires_at > clock.now()
-    return bool(db.session.scalar(select(exists().where(*of_proof, *alive))))
+    alive = *_unspent_proofs(user_id), Ticket.expires_at > clock.now()
+    return bool(db.session.scalar(select(exists().where(*alive))))
 
 
 def make_proof(user_id: int, email: str) -> str:
@@ -204,22 +209,12 @@ def make_proof(user_id: int, email: str) -> str:
 
     Raises NotFound if the user has taken back meanwhile that they want it.
     """
-    text, now = tokens.new_code(), clock.now()
-    lifetime = LIFETIMES[MailKind.NEW_EMAIL]
     with transaction() as session:
         letter = proof_owed(user_id)
         if letter is None or letter.address != email:
             raise NotFound(DEAD)
-        ticket = Ticket(
-            digest=tokens.digest(text),
-            kind=TicketKind.EMAIL,
-            user_id=user_id,
-            created_at=now,
-            expires_at=now + lifetime,
-        )
-        session.add(ticket)
-        minutes = int(lifetime.total_seconds() // 60)
-        record(session, access.WORKER, Action.TICKET_MADE, f"user:{user_id}", minutes=minutes)
+        lifetime = LIFETIMES[MailKind.NEW_EMAIL]
+        text, _ = _make(session, access.WORKER, user_id, TicketKind.EMAIL, lifetime)
     return text
 
 
@@ -233,6 +228,11 @@ def wanted_email(ticket: Ticket) -> str:
 
 def _proves(user_id: int) -> tuple[ColumnElement[bool], ...]:
     return Mail.user_id == user_id, Mail.kind == MailKind.NEW_EMAIL
+
+
+def _unspent_proofs(user_id: int) -> tuple[ColumnElement[bool], ...]:
+    of_user = Ticket.kind == TicketKind.EMAIL, Ticket.user_id == user_id
+    return *of_user, Ticket.spent_at.is_(None)
 
 
 def _for_a_password(text: str) -> Ticket:

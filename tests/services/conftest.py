@@ -10,6 +10,7 @@ from flask import Flask
 from sync_ui.config import Config
 from sync_ui.gateways.memory import Memory
 from sync_ui.models import installation
+from tests.journeys.mailbox import Mailbox, mailbox
 from tests.outside import Outside, connect
 from tests.postgresql import drop_database, name_of, new_database
 from tests.practice import Practice, Settled, settle, with_practice
@@ -51,6 +52,19 @@ def settled_template(postgresql_server: str, migrated_template: str, settled: Se
 
 def for_sqlalchemy(url: str) -> str:
     return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+@pytest.fixture(scope="module")
+def post_office() -> Iterator[Mailbox]:
+    with mailbox() as found:
+        yield found
+
+
+@pytest.fixture
+def post(post_office: Mailbox) -> Mailbox:
+    """A mail server that has taken nothing yet."""
+    post_office.letters.clear()
+    return post_office
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Whoever's way of signing in changes is told of it by mail."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
@@ -11,23 +11,11 @@ from sync_ui.errors import Invalid, Refused
 from sync_ui.models import Mail, db, transaction
 from sync_ui.services import accounts, alerts, enrolment, factors, mail, notices, tickets
 from sync_ui.services.access import COMMAND
-from tests.journeys.mailbox import Mailbox, mailbox
+from tests.journeys.mailbox import Mailbox
 from tests.practice import PASSWORD, Clock, Practice
 from tests.second_factors import number_of, with_app, with_passkey
 
 NEW = "heron copper lattice"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Mailbox]:
-    with mailbox() as found:
-        yield found
-
-
-@pytest.fixture
-def post(server: Mailbox) -> Mailbox:
-    server.letters.clear()
-    return server
 
 
 @pytest.fixture

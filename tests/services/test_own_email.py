@@ -2,7 +2,6 @@
 
 import re
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
@@ -19,26 +18,15 @@ from sync_ui.services import accounts, mail, own_email, sessions, signing, ticke
 from sync_ui.services.access import COMMAND
 from sync_ui.services.audit import Action
 from sync_ui.services.own_email import Wanted
-from tests.journeys.mailbox import Mailbox, mailbox
+from tests.journeys.mailbox import Mailbox
 from tests.practice import PASSWORD, Clock, Practice
 from tests.second_factors import number_of
+from tests.services.test_tickets import is_dead
 
 NEW = "heron copper lattice"
 WANTED = "dr.unlu@example.com"
 
 pytestmark = pytest.mark.bar("A8", "A9")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Mailbox]:
-    with mailbox() as found:
-        yield found
-
-
-@pytest.fixture
-def post(server: Mailbox) -> Mailbox:
-    server.letters.clear()
-    return server
 
 
 @pytest.fixture
@@ -62,15 +50,6 @@ def text_in(post: Mailbox) -> str:
     body = post.letters[-1].message.get_content()
     [text] = re.findall(r"https://calendar\.example\.com/enter/(\w+)", body)
     return str(text)
-
-
-def is_dead(text: str) -> bool:
-    db.session.rollback()
-    try:
-        tickets.look_at(text)
-    except NotFound:
-        return True
-    return False
 
 
 @pytest.mark.bar("M1")

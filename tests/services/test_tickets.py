@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -17,19 +17,13 @@ from sync_ui.errors import Invalid, NotFound, Refused, Throttled
 from sync_ui.models import AuditEntry, Mail, MailKind, Ticket, TicketKind, User, db
 from sync_ui.services import accounts, mail, own_email, sessions, signing, tickets, upkeep
 from sync_ui.services.access import COMMAND
-from tests.journeys.mailbox import Mailbox, mailbox
+from tests.journeys.mailbox import Mailbox
 from tests.practice import PASSWORD, Clock, Practice
 
 NETWORK = "203.0.113.7"
 NEW = "heron copper lattice"
 
 pytestmark = pytest.mark.bar("A8")
-
-
-@pytest.fixture
-def post() -> Iterator[Mailbox]:
-    with mailbox() as server:
-        yield server
 
 
 @pytest.fixture
@@ -101,7 +95,7 @@ def test_a_weak_password_spends_nothing(practice: Practice) -> None:
         (tickets.LIFETIMES[MailKind.RESET], 30),
     ],
 )
-def test_a_ticket_is_dead_in_time(
+def test_a_ticketis_dead_in_time(
     practice: Practice, now: Clock, lifetime: timedelta, minutes: int
 ) -> None:
     text, _ = tickets.make(practice.ada, unlu(practice), lifetime)
@@ -129,7 +123,7 @@ def test_a_newer_ticket_kills_the_older(practice: Practice) -> None:
     assert tickets.look_at(annas).email == "anna@example.com"
 
 
-def test_a_disabled_users_ticket_is_dead_and_stays_so(practice: Practice) -> None:
+def test_a_disabled_users_ticketis_dead_and_stays_so(practice: Practice) -> None:
     text, _ = tickets.make(practice.ada, unlu(practice))
     accounts.disable_user(practice.ada, unlu(practice))
     with pytest.raises(NotFound):
@@ -276,7 +270,7 @@ def test_what_a_stranger_asks_for_kills_nothing_that_is_on_its_way(
 
     tickets.spend(mailed[0], NEW)
 
-    assert [_is_dead(text) for text in every] == [True] * 3
+    assert [is_dead(text) for text in every] == [True] * 3
 
 
 @pytest.mark.parametrize("by", ["ada", "command", "mail"])
@@ -286,17 +280,17 @@ def test_what_an_administrator_makes_replaces_what_was_mailed(
     tickets.forgotten("unlu@example.com", NETWORK)
     mail.send_due()
     [mailed] = re.findall(r"/enter/(\w+)", mailing.letters[-1].message.get_content())
-    assert not _is_dead(mailed)
+    assert not is_dead(mailed)
 
     if by == "mail":
         tickets.invite(practice.ada, unlu(practice))
     else:
         tickets.make(practice.ada if by == "ada" else COMMAND, unlu(practice))
 
-    assert _is_dead(mailed)
+    assert is_dead(mailed)
 
 
-def _is_dead(text: str) -> bool:
+def is_dead(text: str) -> bool:
     db.session.rollback()
     try:
         tickets.look_at(text)

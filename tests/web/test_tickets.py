@@ -212,15 +212,20 @@ def cut(page: str) -> str:
     return page.replace("dr.unlu@example.com", "")
 
 
+def asked(practice: Practice, browser: FlaskClient) -> tuple[dict[str, str], str]:
+    """For another address: what every form of Dr. Ünlü's carries, and what his letter opens."""
+    token = {"csrf_token": csrf_token(browser, "/account")}
+    browser.post("/account/email", data=token | {"email": "dr.unlu@example.com"})
+    db.session.rollback()
+    return token, tickets.make_proof(practice.unlu.user_id or 0, "dr.unlu@example.com")
+
+
 @pytest.mark.bar("A9")
 def test_a_new_address_is_taken_back(
     practice: Practice, browser_of: BrowserOf, mailing: None
 ) -> None:
     browser = browser_of("unlu@example.com")
-    token = {"csrf_token": csrf_token(browser, "/account")}
-    browser.post("/account/email", data=token | {"email": "dr.unlu@example.com"})
-    db.session.rollback()
-    code = tickets.make_proof(practice.unlu.user_id or 0, "dr.unlu@example.com")
+    token, code = asked(practice, browser)
     assert browser.get(f"/enter/{code}").status_code == 200
 
     answer = browser.post("/account/email/keep", data=token, follow_redirects=True)
@@ -250,10 +255,7 @@ def test_an_address_that_is_taken_meanwhile_is_said_to_be(
     practice: Practice, browser_of: BrowserOf, mailing: None
 ) -> None:
     browser = browser_of("unlu@example.com")
-    token = {"csrf_token": csrf_token(browser, "/account")}
-    browser.post("/account/email", data=token | {"email": "dr.unlu@example.com"})
-    db.session.rollback()
-    code = tickets.make_proof(practice.unlu.user_id or 0, "dr.unlu@example.com")
+    token, code = asked(practice, browser)
     accounts.create_user(COMMAND, email="dr.unlu@example.com", name="Nora", role=Role.SCHEDULER)
 
     answer = browser.post(f"/enter/{code}", data=token)
